@@ -1,0 +1,82 @@
+"""Indices into a table, computed part by part so that they need never stand in memory whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import prod
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+from milpass import kernels
+
+# A part: a multiple of 8, so that every packed part ends on a byte; small enough for the second-level cache.
+PART = 1 << 16
+
+
+@frozen(eq=False)
+class Indices:
+    """For each element of a weight of `shape`, the number of its table entry, below 2**`nbits`.
+
+    `part(start, stop)` gives those of the elements from start to stop in row-major order, as flat uint8.
+    """
+
+    shape: tuple[int, ...]
+    nbits: int
+    part: Callable[[int, int], NDArray[np.uint8]] = field(repr=False)
+
+    @classmethod
+    def of(cls, array: NDArray[np.uint8], nbits: int) -> Indices:
+        """Indices that stand in an array of the weight's shape."""
+        flat = np.ascontiguousarray(array, dtype=np.uint8).reshape(-1)
+        return cls(tuple(array.shape), nbits, lambda start, stop: flat[start:stop])
+
+    @classmethod
+    def unpacked(cls, packed: NDArray[np.uint8], shape: tuple[int, ...], nbits: int) -> Indices:
+        """Indices that stand packed in bytes, least significant bit first."""
+
+        def part(start: int, stop: int) -> NDArray[np.uint8]:
+            groups = -(-(stop - start) // 8)
+            octets = np.zeros(groups * nbits, np.uint8)
+            stored = packed[start // 8 * nbits :][: octets.size]
+            octets[: stored.size] = stored
+            words = np.empty(groups, "<u8")
+            kernels.bits.unpack(octets, nbits, words)
+            return words.view(np.uint8)[: stop - start]
+
+        return cls(shape, nbits, part)
+
+    @property
+    def size(self) -> int:
+        """The number of indices."""
+        return prod(self.shape)
+
+    def parts(self) -> Iterator[NDArray[np.uint8]]:
+        """All of them in row-major order, in flat parts of a bounded size."""
+        for start in range(0, self.size, PART):
+            yield self.part(start, min(start + PART, self.size))
+
+    def array(self) -> NDArray[np.uint8]:
+        """All of them at once, in the weight's shape."""
+        flat = np.empty(self.size, np.uint8)
+        for number, part in enumerate(self.parts()):
+            flat[number * PART :][: part.size] = part
+        return flat.reshape(self.shape)
+
+    def packed(self) -> NDArray[np.uint8]:
+        """All of them in ceil(size * nbits / 8) bytes, least significant bit first."""
+        octets = np.empty(-(-self.size // 8) * self.nbits, np.uint8)
+        at = 0
+        for part in self.parts():
+            words = _in_words(part)
+            kernels.bits.pack(words, self.nbits, octets[at:])
+            at += words.size * self.nbits
+        return octets[: -(-self.size * self.nbits // 8)]
+
+
+def _in_words(part: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """The part as words of eight indices, the last one filled up with zeros."""
+    if part.size % 8:
+        part = np.concatenate([part, np.zeros(-part.size % 8, np.uint8)])
+    return part.view("<u8")

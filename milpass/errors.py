@@ -1,0 +1,47 @@
+"""What milpass raises: one line that says what, who, got, needs and the way out."""
+
+
+class MilpassError(Exception):
+    """Any refusal of milpass, in the form `<what>: <who> cannot <do>: got <value>, needs <values>. <remedy>.`"""
+
+    exit_code = 2
+
+    def __init__(
+        self, what: str, *, who: str, cannot: str, got: str, needs: str, remedy: str | None = None
+    ) -> None:
+        closing = f" {remedy}." if remedy else ""
+        super().__init__(f"{what}: {who} cannot {cannot}: got {got}, needs {needs}.{closing}")
+
+
+class UsageError(MilpassError, ValueError):
+    """A wrong argument, option, pipeline text or destination; exit code 2."""
+
+
+class InstallationError(MilpassError, ImportError):
+    """Something that milpass needs is not installed; exit code 2."""
+
+
+class ModelError(MilpassError):
+    """A model that cannot be read; exit code 4."""
+
+    exit_code = 4
+
+
+class NothingCompressed(MilpassError):
+    """No weight was chosen, or every chosen one was skipped; nothing is written; exit code 3.
+
+    `plan` has a row with the reason for each weight.
+    """
+
+    exit_code = 3
+
+    def __init__(self, plan: object, what: str) -> None:
+        super().__init__(
+            what,
+            who="the pipeline",
+            cannot="compress anything",
+            got="no weight that it may replace",
+            needs="at least one",
+            remedy="The plan says why for each; nothing was written",
+        )
+        self.plan = plan

@@ -1,0 +1,83 @@
+"""The distinct values of a weight and how often each occurs: all that a scalar fit looks at."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from milpass import kernels
+from milpass.fitting.fitted import NotFittable
+
+
+@frozen(eq=False)
+class Distribution:
+    """Distinct finite values, ascending, and their counts, both float64; 0.0 and -0.0 are one value."""
+
+    values: NDArray[np.float64]
+    counts: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> Distribution:
+        """The distribution of a weight (fp16 or fp32); raises `NotFittable` for NaN and infinity."""
+        values, counts = _READINGS[array.dtype.type](array.reshape(-1))
+        if not (np.isfinite(values[0]) and np.isfinite(values[-1])):
+            raise NotFittable(_non_finite(array))
+        return cls(values + 0.0, counts)  # adding zero makes 0.0 of -0.0
+
+    @property
+    def signal(self) -> float:
+        """The sum of the squares of all elements."""
+        return float(np.dot(self.counts, np.square(self.values)))
+
+
+def _of_fp16(flat: NDArray[np.float16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Count bit patterns: an fp16 has 65,536 of them whatever the size of the weight."""
+    counters = np.zeros((4, 1 << 16), np.uint32)
+    kernels.histogram.count_patterns(np.ascontiguousarray(flat).view(np.uint16), counters)
+    counts = counters.sum(axis=0, dtype=np.int64)[_ascending_patterns()]
+    present = np.flatnonzero(counts)
+    values = _ascending_patterns()[present].view(np.float16).astype(np.float64)
+    return _merge_equal(values, counts[present].astype(np.float64))
+
+
+def _of_fp32(flat: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sort; NaN comes last."""
+    ascending = np.sort(flat)
+    starts = np.flatnonzero(np.concatenate([[True], ascending[1:] != ascending[:-1]]))
+    counts = np.diff(np.append(starts, ascending.size)).astype(np.float64)
+    return ascending[starts].astype(np.float64), counts
+
+
+_READINGS = {np.float16: _of_fp16, np.float32: _of_fp32}
+
+
+@cache
+def _ascending_patterns() -> NDArray[np.uint16]:
+    """The 65,536 bit patterns of fp16 in the order of their values, -infinity first, NaN at both ends.
+
+    Made from integers, since sorting fp16 itself goes wrong in some numpy builds.
+    """
+    negative = np.arange(0xFFFF, 0x7FFF, -1)
+    return np.concatenate([negative, np.arange(0x8000)]).astype(np.uint16)
+
+
+def _merge_equal(
+    values: NDArray[np.float64], counts: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Make one value of -0.0 and 0.0, which stand side by side."""
+    zeros = np.flatnonzero(values == 0)
+    if zeros.size < 2:
+        return values, counts
+    counts[zeros[1]] += counts[zeros[0]]
+    return np.delete(values, zeros[0]), np.delete(counts, zeros[0])
+
+
+def _non_finite(array: NDArray[Any]) -> str:
+    """How many elements are not finite, and where the first is."""
+    bad = np.flatnonzero(~np.isfinite(array.reshape(-1)))
+    first = [int(i) for i in np.unravel_index(bad[0], array.shape)]
+    return f"{bad.size} of {array.size} elements are not finite, the first at {first}"

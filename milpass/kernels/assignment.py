@@ -1,0 +1,40 @@
+"""From each weight to the index of its table entry."""
+
+import cython
+
+
+def look_up(
+    patterns: cython.const[cython.ushort][::1],
+    index_of: cython.const[cython.uchar][::1],
+    indices: cython.uchar[::1],
+) -> None:
+    """Write the entry of a table of 65,536 indices for each 16-bit pattern."""
+    i: cython.Py_ssize_t
+    with cython.nogil:
+        for i in range(patterns.shape[0]):
+            indices[i] = index_of[patterns[i]]
+
+
+def count_cuts(
+    values: cython.const[cython.float][::1],
+    cuts: cython.const[cython.float][::1],
+    indices: cython.uchar[::1],
+) -> None:
+    """Write for each value how many cuts lie below it, by bisection.
+
+    `cuts` ascends and has 2**nbits - 1 elements; unused ones at its end are infinite.
+    """
+    i: cython.Py_ssize_t
+    found: cython.Py_ssize_t
+    step: cython.Py_ssize_t
+    half: cython.Py_ssize_t = (cuts.shape[0] + 1) // 2
+    value: cython.float
+    with cython.nogil:
+        for i in range(values.shape[0]):
+            value = values[i]
+            found = 0
+            step = half
+            while step > 0:
+                found += step if value > cuts[found + step - 1] else 0
+                step >>= 1
+            indices[i] = cython.cast(cython.uchar, found)

@@ -1,0 +1,3 @@
+from typing_extensions import Buffer
+
+def count_patterns(patterns: Buffer, counters: Buffer) -> None: ...

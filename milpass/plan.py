@@ -1,0 +1,170 @@
+"""What is intended for each weight of a model, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Protocol, TypeAlias
+
+from attrs import evolve, frozen
+
+from milpass.tabulation import tabulate
+from milpass.weight import Weight
+
+# Why a weight is left as it is: the code by which reasons are grouped.
+REASONS: dict[str, str] = {
+    "unselected": "no selection pass has looked at it",
+    "size": "not more elements than the threshold",
+    "where": "the selector does not choose it",
+    "dtype": "not of a type that can be compressed",
+    "rank": "a scalar or a vector",
+    "barred": "nothing compressed may stand in its place",
+    "encoded": "already compressed",
+    "unfitted": "selected, but no pass fitted it",
+    "unreplaced": "fitted, but no pass replaced it",
+    "opset": "the model's format cannot say it",
+    "data": "its values forbid it",
+}
+
+
+class Fit(Protocol):
+    """What a fit pass records: which encoding, by which mode, in how many bits."""
+
+    encoding: ClassVar[str]
+
+    @property
+    def mode(self) -> str:
+        """A mode of `milpass.fitting.MODES`."""
+
+    @property
+    def nbits(self) -> int | None:
+        """Bits an index."""
+
+
+@frozen
+class Skipped:
+    """Left as it is, for a reason."""
+
+    code: str
+    reason: str
+
+
+@frozen
+class Selected:
+    """Chosen by a selection pass."""
+
+    by: str
+
+
+@frozen
+class Fitted:
+    """To be fitted; the chain of fits, outermost last."""
+
+    fits: tuple[Fit, ...]
+
+
+@frozen
+class Result:
+    """What came of a weight: errors against the original, `snr` in dB, sums over its elements.
+
+    `squared_error` and `max_error` are of what is stored, `optimum` is the least squared error that any
+    table of real numbers attains and `bound` what was proven (None where the mode seeks no optimum).
+    """
+
+    squared_error: float
+    max_error: float
+    snr: float
+    optimum: float | None = None
+    bound: float | None = None
+
+
+@frozen
+class Replaced:
+    """To be stored as fitted, in so many bytes; once carried out, with the result."""
+
+    fits: tuple[Fit, ...]
+    nbytes: int | None = None
+    result: Result | None = None
+
+
+Entry: TypeAlias = Skipped | Selected | Fitted | Replaced
+
+
+@frozen
+class Row:
+    """One weight and its entry."""
+
+    weight: Weight
+    entry: Entry
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the weight's values afterwards, as far as known."""
+        after = self.entry.nbytes if isinstance(self.entry, Replaced) else None
+        return self.weight.nbytes if after is None else after
+
+
+@frozen
+class Plan:
+    """The weights of a model, an entry for each, and notes on the model as a whole; holds no arrays."""
+
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, weights: tuple[Weight, ...]) -> Plan:
+        """The plan before any pass."""
+        return cls(tuple(Row(w, Skipped("unselected", REASONS["unselected"])) for w in weights))
+
+    def update(self, entry: Callable[[Weight, Entry], Entry]) -> Plan:
+        """The plan with each entry made anew."""
+        return evolve(
+            self, rows=tuple(Row(row.weight, entry(row.weight, row.entry)) for row in self.rows)
+        )
+
+    def note(self, text: str) -> Plan:
+        """The plan with one more note."""
+        return evolve(self, notes=(*self.notes, text))
+
+    @property
+    def replaced(self) -> tuple[Row, ...]:
+        """The rows whose weight is stored anew."""
+        return tuple(row for row in self.rows if isinstance(row.entry, Replaced))
+
+    @property
+    def skipped(self) -> tuple[Row, ...]:
+        """The rows whose weight is left as it is."""
+        return tuple(row for row in self.rows if isinstance(row.entry, Skipped))
+
+    def __str__(self) -> str:
+        return tabulate(HEADINGS, [cells(row) for row in self.rows], self.notes)
+
+
+HEADINGS = ("weight", "op", "shape", "before", "after", "bits", "SNR dB", "max error", "outcome")
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row of the printed table."""
+    weight, entry = row.weight, row.entry
+    result = entry.result if isinstance(entry, Replaced) else None
+    replaced = isinstance(entry, Replaced)
+    return (
+        weight.name,
+        ", ".join(sorted({reader.op_type for reader in weight.readers})) or weight.encoded or "-",
+        "x".join(map(str, weight.shape)) or "scalar",
+        f"{weight.nbytes:,}",
+        f"{row.nbytes:,}" if replaced else "",
+        f"{8 * row.nbytes / weight.size:.2f}" if replaced else "",
+        f"{result.snr:.1f}" if result else "",
+        f"{result.max_error:.2g}" if result else "",
+        outcome(entry),
+    )
+
+
+def outcome(entry: Entry) -> str:
+    """What an entry says, in words."""
+    if isinstance(entry, Skipped):
+        return entry.reason
+    if isinstance(entry, Selected):
+        return f"selected by {entry.by}"
+    chain = " in ".join(f"{fit.encoding} {fit.mode} {fit.nbits} bits" for fit in entry.fits)
+    return chain if isinstance(entry, Replaced) else f"fitted: {chain}"

@@ -1,0 +1,190 @@
+"""Which weights: predicates that combine with `&`, `|`, `~` and print as the text that makes them.
+
+A namespace of its own: `from milpass.selectors import is_weight, op_type, name`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from fnmatch import fnmatchcase
+from typing import ClassVar
+
+from attrs import field, frozen
+from attrs.validators import ge, instance_of, optional
+
+from milpass.errors import UsageError
+from milpass.roles import WEIGHT_ROLES
+from milpass.weight import Weight
+
+
+class Selector(ABC):
+    """A predicate on a weight."""
+
+    # How tightly the text binds, as in Python: | loosest, then &, then ~ and words.
+    binding: ClassVar[int] = 3
+
+    @abstractmethod
+    def holds(self, weight: Weight) -> bool:
+        """Whether the selector chooses this weight."""
+
+    def __and__(self, other: Selector) -> Selector:
+        return _combined(_And, "&", self, other)
+
+    def __or__(self, other: Selector) -> Selector:
+        return _combined(_Or, "|", self, other)
+
+    def __invert__(self) -> Selector:
+        return _Not(self)
+
+
+def _combined(
+    kind: type[_And] | type[_Or], sign: str, left: Selector, right: object
+) -> Selector:
+    """Two selectors joined; anything else on the right is refused in words."""
+    if isinstance(right, Selector):
+        return kind(left, right)
+    raise UsageError(
+        repr(left),
+        who=f"`{sign}`",
+        cannot="join a selector with something else",
+        got=repr(right),
+        needs="a selector on either side",
+    )
+
+
+def _bracketed(selector: Selector, binding: int) -> str:
+    """The selector's text, in brackets where it binds less tightly than its place demands."""
+    return f"({selector!r})" if selector.binding < binding else repr(selector)
+
+
+@frozen(repr=False)
+class _And(Selector):
+    left: Selector
+    right: Selector
+    binding: ClassVar[int] = 2
+
+    def holds(self, weight: Weight) -> bool:
+        return self.left.holds(weight) and self.right.holds(weight)
+
+    def __repr__(self) -> str:
+        return f"{_bracketed(self.left, 2)} & {_bracketed(self.right, 3)}"
+
+
+@frozen(repr=False)
+class _Or(Selector):
+    left: Selector
+    right: Selector
+    binding: ClassVar[int] = 1
+
+    def holds(self, weight: Weight) -> bool:
+        return self.left.holds(weight) or self.right.holds(weight)
+
+    def __repr__(self) -> str:
+        return f"{_bracketed(self.left, 1)} | {_bracketed(self.right, 2)}"
+
+
+@frozen(repr=False)
+class _Not(Selector):
+    inner: Selector
+
+    def holds(self, weight: Weight) -> bool:
+        return not self.inner.holds(weight)
+
+    def __repr__(self) -> str:
+        return f"~{_bracketed(self.inner, 3)}"
+
+
+@frozen(repr=False)
+class _Bare(Selector):
+    """A selector without arguments, written bare or called."""
+
+    def __call__(self) -> Selector:
+        return self
+
+    def __repr__(self) -> str:
+        return type(self).__name__.lstrip("_")
+
+
+class _anything(_Bare):
+    def holds(self, weight: Weight) -> bool:
+        return True
+
+
+class _is_weight(_Bare):
+    def holds(self, weight: Weight) -> bool:
+        return any(reader.role in WEIGHT_ROLES for reader in weight.readers)
+
+
+anything = _anything()
+"""Every constant that may be compressed at all."""
+
+is_weight = _is_weight()
+"""Constants that some reader uses as its weight or embedding table, directly or through cast, transpose,
+reshape, squeeze, expand_dims; never biases, norms, masks or slopes."""
+
+
+@frozen(repr=False)
+class _Glob(Selector):
+    pattern: str = field(validator=instance_of(str))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.pattern!r})"
+
+
+class op_type(_Glob):
+    """Constants read by an operation of this type (a glob), directly or through rearranging operations."""
+
+    def holds(self, weight: Weight) -> bool:
+        return any(
+            fnmatchcase(kind, self.pattern)
+            for reader in weight.readers
+            for kind in (reader.op_type, *reader.through)
+        )
+
+
+class op_name(_Glob):
+    """Constants read by an operation whose name matches the glob."""
+
+    def holds(self, weight: Weight) -> bool:
+        return any(fnmatchcase(reader.op_name, self.pattern) for reader in weight.readers)
+
+
+class name(_Glob):
+    """Constants whose name matches the glob, in the source's spelling or the exported one.
+
+    A converter makes `layers_0_weight` of `layers.0.weight`, and in fp16 `layers_0_weight_to_fp16`:
+    each of the three matches.
+    """
+
+    def holds(self, weight: Weight) -> bool:
+        exported = self.pattern.replace(".", "_").replace("/", "_")
+        names = {weight.name, weight.name.removesuffix("_to_fp16")}
+        return any(fnmatchcase(n, p) for n in names for p in {self.pattern, exported})
+
+
+@frozen(repr=False)
+class size(Selector):
+    """Constants with at least `min` and at most `max` elements."""
+
+    min: int | None = field(default=None, validator=optional([instance_of(int), ge(0)]), kw_only=True)
+    max: int | None = field(default=None, validator=optional([instance_of(int), ge(0)]), kw_only=True)
+
+    def holds(self, weight: Weight) -> bool:
+        return (self.min is None or weight.size >= self.min) and (
+            self.max is None or weight.size <= self.max
+        )
+
+    def __repr__(self) -> str:
+        bounds = {"min": self.min, "max": self.max}
+        return f"size({', '.join(f'{k}={v}' for k, v in bounds.items() if v is not None)})"
+
+
+# The words of a pipeline's text.
+SELECTORS: dict[str, Selector | type[Selector]] = {
+    "is_weight": is_weight,
+    "anything": anything,
+    "op_type": op_type,
+    "name": name,
+    "op_name": op_name,
+    "size": size,
+}

@@ -1,0 +1,26 @@
+"""Plain text tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NUMBERS = frozenset("0123456789.,-+e%infx ")
+
+
+def tabulate(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
+) -> str:
+    """A table with aligned columns, numbers to the right, and notes below."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    right = [all(set(cell) <= NUMBERS for cell in column) for column in zip(*rows, strict=True)]
+    lines = [_line(headings, widths, right), _line(["-" * w for w in widths], widths, right)]
+    lines += [_line(row, widths, right) for row in rows]
+    return "\n".join([*lines, *notes])
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = [
+        cell.rjust(width) if number else cell.ljust(width)
+        for cell, width, number in zip(cells, widths, right or [False] * len(widths), strict=True)
+    ]
+    return "  ".join(padded).rstrip()

@@ -1,0 +1,39 @@
+"""Where a model lives: what every container offers to the pipeline."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from milpass.records import Record
+from milpass.weight import Weight
+
+
+class Edit(Protocol):
+    """A copy of the model that is being written; what is not replaced is copied."""
+
+    def replace(self, weight: Weight, record: Record) -> None:
+        """Store `record` in the weight's place; weights come in the order of their sources."""
+
+
+class Target(Protocol):
+    """One opened model."""
+
+    @property
+    def format(self) -> str:
+        """The name of its format, by which the pipeline finds the dialect."""
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Every floating-point constant, in program order; reads no values."""
+
+    def record(self, weight: Weight) -> Record:
+        """The operation that stores an already encoded weight."""
+
+    def obstacles(self, format: str) -> tuple[str, ...]:
+        """The operation types that would change their meaning if the model were raised to a format."""
+
+    def editing(
+        self, out: Path, *, overwrite: bool, raise_to: str | None
+    ) -> AbstractContextManager[Edit]:
+        """Write a copy of the model to `out`, whole at the end of the context or not at all."""

@@ -1,0 +1,5 @@
+"""The package target: an `.mlpackage` read and written through its protobuf and its mapped weight files."""
+
+from milpass.targets.mlpackage.package import Package
+
+__all__ = ["Package"]

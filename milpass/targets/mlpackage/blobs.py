@@ -1,0 +1,121 @@
+"""Weight files (`weight.bin`): mapped for reading, written in one go.
+
+Layout, little endian: a header of 64 bytes (number of blobs, version 2); then for each blob 64 bytes of
+metadata (sentinel, type, bytes, offset of the data, bits of padding for types narrower than a byte) and its
+data, both on multiples of 64.  Source: MILBlob in coremltools' `mlmodel/src`.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from milpass.errors import ModelError
+
+ALIGNMENT = 64
+SENTINEL = 0xDEADBEEF
+VERSION = 2
+_HEADER = struct.Struct("<II56x")
+_METADATA = struct.Struct("<IIQQQ32x")
+
+
+@frozen(eq=False)
+class Blob:
+    """One stored value: type code, padding in bits, and its bytes as they lie in the mapped file."""
+
+    code: int
+    padding: int
+    data: NDArray[np.uint8]
+
+
+class BlobFile:
+    """A weight file opened for reading; blobs are views of the mapped file."""
+
+    def __init__(self, path: Path, shown: str) -> None:
+        self._shown = shown
+        try:
+            with open(path, "rb") as file:
+                self._size = os.fstat(file.fileno()).st_size
+                self._bytes = self._map(file.fileno())
+        except OSError as error:
+            raise self._unreadable(str(error.strerror or error)) from None
+
+    def _map(self, descriptor: int) -> NDArray[np.uint8]:
+        if self._size < _HEADER.size:
+            raise self._unreadable(f"{self._size} bytes")
+        mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        if hasattr(mmap, "MADV_SEQUENTIAL"):
+            mapped.madvise(mmap.MADV_SEQUENTIAL)
+        _, version = _HEADER.unpack_from(mapped)
+        if version != VERSION:
+            raise self._unreadable(f"version {version}")
+        return np.frombuffer(mapped, np.uint8)
+
+    def _unreadable(self, got: str) -> ModelError:
+        return ModelError(
+            self._shown,
+            who="milpass",
+            cannot="read the weight file",
+            got=got,
+            needs=f"a whole weight file of version {VERSION}",
+        )
+
+    def blob(self, offset: int) -> Blob:
+        """The blob whose metadata stand at `offset`; raises `ModelError` where none does."""
+        if offset < _HEADER.size or offset + _METADATA.size > self._size:
+            raise self._unreadable(f"a reference to offset {offset} in {self._size} bytes")
+        fields = _METADATA.unpack_from(self._bytes, offset)
+        sentinel, code, nbytes, start, padding = fields
+        if sentinel != SENTINEL:
+            raise self._unreadable(f"no blob at offset {offset}")
+        if start < offset + _METADATA.size or start + nbytes > self._size:
+            raise self._unreadable(f"a blob of {nbytes} bytes at {start} in {self._size} bytes")
+        return Blob(code, padding, self._bytes[start : start + nbytes])
+
+
+class BlobWriter:
+    """A weight file being written, blob by blob."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "xb", buffering=1 << 20)
+        self._file.write(bytes(_HEADER.size))
+        self._end = _HEADER.size
+        self._count = 0
+
+    def append(self, code: int, data: NDArray[Any], padding: int = 0) -> int:
+        """Write a blob and give the offset of its metadata."""
+        self._pad()
+        offset = self._end
+        start = offset + _METADATA.size
+        self._file.write(_METADATA.pack(SENTINEL, code, data.nbytes, start, padding))
+        self._file.write(memoryview(np.ascontiguousarray(data)).cast("B"))
+        self._end = start + data.nbytes
+        self._count += 1
+        return offset
+
+    def _pad(self) -> None:
+        missing = -self._end % ALIGNMENT
+        self._file.write(bytes(missing))
+        self._end += missing
+
+    def __enter__(self) -> BlobWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._file.seek(0)
+            self._file.write(_HEADER.pack(self._count, VERSION))
+        self._file.close()

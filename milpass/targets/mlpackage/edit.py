@@ -1,0 +1,127 @@
+"""Writing a copy of a package: chosen constants replaced, everything else as it was."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from milpass.records import Record, Value
+from milpass.targets import protobuf
+from milpass.targets.mlpackage.blobs import BlobFile, BlobWriter
+from milpass.targets.mlpackage.layout import MODEL_PATH, Layout
+from milpass.targets.mlpackage.opsets import raise_to
+from milpass.targets.mlpackage.storage import FEWEST_IN_FILE, IN_FILES, TYPES
+from milpass.targets.mlpackage.survey import Survey, op_name
+from milpass.targets.mlpackage.values import describe, to_immediate, to_text
+from milpass.weight import Source, Weight
+
+
+class PackageEdit:
+    """Writes blobs in the order of the source's file, so that the copy needs no more than one at a time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        layout: Layout,
+        model: Any,
+        survey: Survey,
+        opened: Callable[[str], BlobFile],
+    ) -> None:
+        self._folder = folder
+        self._layout = layout
+        self._model = model
+        self._opened = opened
+        self._ops = {definition.key: definition.op for definition in survey.definitions}
+        self._uses = dict(survey.blobs)
+        self._waiting = sorted(self._uses, reverse=True)
+        self._writers: dict[str, BlobWriter] = {}
+        self._closing = ExitStack()
+        self._last: tuple[Record, Any] | None = None
+
+    def replace(self, weight: Weight, record: Record) -> None:
+        """Put an operation in the constant's place; the same record again shares its stored operands."""
+        self._copy_before(weight.source)
+        if self._last is None or self._last[0] is not record:
+            self._last = (record, self._operation(record, weight.source.file))
+        op = self._ops[weight.key]
+        self._uses[weight.source] = [
+            stored for stored in self._uses[weight.source] if stored.op is not op
+        ]
+        name = op_name(op)
+        op.CopyFrom(self._last[1])
+        op.outputs[0].name = weight.name
+        to_text(op.attributes["name"], name)
+
+    def finish(self, raise_to_format: str | None) -> None:
+        """Copy what has not been copied, and write the model file last."""
+        while self._waiting:
+            self._copy(self._waiting.pop())
+        if raise_to_format:
+            raise_to(self._model, raise_to_format)
+        rewritten = {self._layout.weight_file(name) for name in self._writers}
+        for file in self._layout.files():
+            if file not in rewritten | {self._layout.model}:
+                shutil.copyfile(self._layout.existing(file), self._place(file))
+        model = self._model.SerializeToString(deterministic=True)
+        self._place(self._layout.model).write_bytes(model)
+
+    def __enter__(self) -> PackageEdit:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.__exit__(kind, error, trace)
+
+    def _copy_before(self, source: Source) -> None:
+        """Copy the blobs that stand before a place in the source's file and are still used."""
+        while self._waiting and self._waiting[-1] < source:
+            self._copy(self._waiting.pop())
+
+    def _copy(self, source: Source) -> None:
+        users = self._uses[source]
+        if not users:
+            return
+        blob = self._opened(source.file).blob(source.offset)
+        offset = self._writer(source.file).append(blob.code, blob.data, blob.padding)
+        for stored in users:
+            stored.value.blobFileValue.offset = offset
+
+    def _writer(self, name: str) -> BlobWriter:
+        if name not in self._writers:
+            writer = BlobWriter(self._place(self._layout.weight_file(name)))
+            self._writers[name] = self._closing.enter_context(writer)
+        return self._writers[name]
+
+    def _place(self, file: Path) -> Path:
+        """Where the copy of a file belongs; its folder made."""
+        path = self._folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _operation(self, record: Record, file: str) -> Any:
+        """The record as an operation, its large operands written to the weight file."""
+        op = protobuf.mil().Operation(type=record.op_type)
+        describe(op.outputs.add().type, record.dtype, record.shape)
+        for name, operand in record.operands.items():
+            assert isinstance(operand, Value) and record.placement == "attributes"
+            self._store(op.attributes[name], operand, file)
+        return op
+
+    def _store(self, message: Any, value: Value, file: str) -> None:
+        if value.dtype not in IN_FILES or value.data.size < FEWEST_IN_FILE:
+            to_immediate(message, value)
+            return
+        describe(message.type, value.dtype, value.shape)
+        message.blobFileValue.fileName = file
+        message.blobFileValue.offset = self._writer(file).append(
+            TYPES[value.dtype].code, value.data
+        )
+

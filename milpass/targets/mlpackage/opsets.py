@@ -1,0 +1,49 @@
+"""Opsets of ML Programs: which format a program has, and what raising it to a later one needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# format -> (specification version, opset)
+OPSETS: dict[str, tuple[int, str]] = {
+    "iOS15": (6, "CoreML5"),
+    "iOS16": (7, "CoreML6"),
+    "iOS17": (8, "CoreML7"),
+    "iOS18": (9, "CoreML8"),
+    "iOS26": (10, "CoreML9"),
+}
+
+# Operations that a format defines anew, so that a program of the one before may mean another thing in it.
+REDEFINED: dict[str, frozenset[str]] = {
+    "iOS16": frozenset(
+        {
+            "crop_resize",
+            "gather",
+            "gather_along_axis",
+            "gather_nd",
+            "resample",
+            "topk",
+            "upsample_bilinear",
+        }
+    )
+}
+
+
+def program_format(program: Any) -> str:
+    """The format of a program's functions, or their opsets where they have no common known one."""
+    opsets = sorted({function.opset for function in program.functions.values()})
+    for name, (_, opset) in OPSETS.items():
+        if opsets == [opset]:
+            return name
+    return " and ".join(opsets)
+
+
+def raise_to(model: Any, format: str) -> None:
+    """Make the model one of a later format, its operations as they are."""
+    version, opset = OPSETS[format]
+    model.specificationVersion = max(model.specificationVersion, version)
+    for function in model.mlProgram.functions.values():
+        block = function.block_specializations[function.opset]
+        function.block_specializations[opset].CopyFrom(block)
+        del function.block_specializations[function.opset]
+        function.opset = opset

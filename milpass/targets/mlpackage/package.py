@@ -1,0 +1,178 @@
+"""An `.mlpackage` on disk, opened: its constants without their values, its values as views of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from milpass.errors import ModelError
+from milpass.records import Record, Value
+from milpass.roles import BARRED
+from milpass.targets.mlpackage.blobs import BlobFile
+from milpass.targets.mlpackage.destination import destination
+from milpass.targets.mlpackage.edit import PackageEdit
+from milpass.targets.mlpackage.layout import Layout, unreadable
+from milpass.targets.mlpackage.opsets import REDEFINED, program_format
+from milpass.targets.mlpackage.storage import FLOATS
+from milpass.targets.mlpackage.survey import Definition, Survey
+from milpass.targets.mlpackage.values import from_blob, from_immediate, tensor_type
+from milpass.targets.protobuf import parse_model
+from milpass.weight import Source, Weight
+
+
+class Package:
+    """An opened package; raises `ModelError` for anything that is no sound ML Program package."""
+
+    def __init__(self, path: Path) -> None:
+        self._layout = Layout.of(path)
+        self._model = parse_model(self._layout.existing(self._layout.model).read_bytes(), str(path))
+        self._check_kind()
+        self._survey = Survey.of(self._model.mlProgram)
+        self._files: dict[str, BlobFile] = {}
+        self._encoded: dict[Any, Any] = {}
+        for source in self._survey.blobs:
+            self._file(source.file).blob(source.offset)
+        self._weights = tuple(self._find_weights())
+
+    def _check_kind(self) -> None:
+        kind = self._model.WhichOneof("Type")
+        if kind is None:
+            raise unreadable(self._layout.root, "an empty model", "an ML Program")
+        if kind != "mlProgram":
+            raise unreadable(self._layout.root, f"a {kind}", "an ML Program")
+        if self._model.isUpdatable:
+            raise unreadable(self._layout.root, "an updatable model", "one that is not")
+
+    @property
+    def path(self) -> Path:
+        """The package's folder."""
+        return self._layout.root
+
+    @property
+    def format(self) -> str:
+        """The operating system release whose opset the program uses."""
+        return program_format(self._model.mlProgram)
+
+    def weights(self) -> tuple[Weight, ...]:
+        """Every floating-point constant, in program order; reads no values."""
+        return self._weights
+
+    def obstacles(self, format: str) -> tuple[str, ...]:
+        """The operation types that a later format defines anew."""
+        return tuple(sorted(self._survey.op_types & REDEFINED[format]))
+
+    def record(self, weight: Weight) -> Record:
+        """The operation that stores an already encoded weight, its values as views of the file."""
+        op = self._encoded[weight.key]
+        inputs = {
+            name: argument.arguments[0].value
+            for name, argument in op.inputs.items()
+            if argument.arguments[0].WhichOneof("binding") == "value"
+        }
+        operands = {
+            name: self._value(message, weight.name)
+            for name, message in {**op.attributes, **inputs}.items()
+            if name != "name"
+        }
+        placement = "inputs" if op.inputs else "attributes"
+        return Record(op.type, placement, weight.dtype, weight.shape, operands)
+
+    @contextmanager
+    def editing(
+        self, out: Path, *, overwrite: bool, raise_to: str | None
+    ) -> Iterator[PackageEdit]:
+        """Write a copy of the package to `out`; the opened package can be edited once."""
+        with destination(out, source=self.path, overwrite=overwrite) as folder:
+            edit = PackageEdit(folder, self._layout, self._model, self._survey, self._file)
+            with edit:
+                yield edit
+                edit.finish(raise_to)
+
+    def _file(self, name: str) -> BlobFile:
+        if name not in self._files:
+            path = self._layout.existing(self._layout.weight_file(name))
+            self._files[name] = BlobFile(path, str(path))
+        return self._files[name]
+
+    def _find_weights(self) -> Iterator[Weight]:
+        """The weights, those that are immediate values numbered from the start of the program."""
+        for number, definition in enumerate(self._survey.definitions):
+            op = definition.op
+            found = tensor_type(op.outputs[0].type)
+            if found is None or found[0] not in FLOATS or _feeds_constants_only(definition):
+                continue
+            if op.type == "const" and "val" in op.attributes:
+                yield self._weight(definition, *found, number)
+            elif op.type.startswith("constexpr_"):
+                self._encoded[definition.key] = op
+                yield self._encoded_weight(definition, *found, number)
+
+    def _weight(
+        self, definition: Definition, dtype: str, shape: tuple[int, ...], number: int
+    ) -> Weight:
+        message = definition.op.attributes["val"]
+        place = message.blobFileValue
+        in_file = message.WhichOneof("value") == "blobFileValue"
+        weight = Weight(
+            definition.key,
+            shape,
+            dtype,
+            Source(place.fileName, place.offset) if in_file else Source("", number),
+            self._survey.readers(definition),
+            barred=_barred(definition, in_file),
+            load=lambda: self._load(message, definition.key.name),
+        )
+        if in_file:
+            self._check(message, weight)
+        return weight
+
+    def _encoded_weight(
+        self, definition: Definition, dtype: str, shape: tuple[int, ...], number: int
+    ) -> Weight:
+        readers = self._survey.readers(definition)
+        source = Source("", number)
+        return Weight(definition.key, shape, dtype, source, readers, encoded=definition.op.type)
+
+    def _check(self, message: Any, weight: Weight) -> None:
+        """Refuse a constant whose stored type and size are not what its operation yields."""
+        if tensor_type(message.type) != (weight.dtype, weight.shape):
+            raise self._damaged(weight.name, "a value of another type than its result")
+        self._value(message, weight.name)
+
+    def _load(self, message: Any, name: str) -> NDArray[Any]:
+        value = self._value(message, name)
+        return value.data.reshape(value.shape)
+
+    def _value(self, message: Any, name: str) -> Value:
+        found = tensor_type(message.type)
+        if found is None:
+            raise self._damaged(name, "a stored value of no known type")
+        try:
+            if message.WhichOneof("value") == "blobFileValue":
+                place = message.blobFileValue
+                return from_blob(self._file(place.fileName).blob(place.offset), *found)
+            return from_immediate(message.immediateValue.tensor, *found)
+        except ValueError as error:
+            raise self._damaged(name, str(error)) from None
+
+    def _damaged(self, name: str, got: str) -> ModelError:
+        return unreadable(f"{self.path}, constant {name}", got, "values as its type says")
+
+
+def _feeds_constants_only(definition: Definition) -> bool:
+    """Whether a result is only an operand of operations that decompress constants."""
+    uses = definition.uses
+    return bool(uses) and all(op.type.startswith("constexpr_") for op, _ in uses)
+
+
+def _barred(definition: Definition, in_file: bool) -> str | None:
+    """Why nothing compressed may stand in a constant's place."""
+    if definition.leaves_block:
+        return "it is a result of its block"
+    if not in_file:
+        return "its values stand in the model file, not in a weight file"
+    return next((why for op, name in definition.uses if (why := BARRED.get((op.type, name)))), None)

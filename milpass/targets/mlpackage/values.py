@@ -1,0 +1,81 @@
+"""Values of ML Programs: from protobuf messages to arrays and back."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milpass.records import Value
+from milpass.targets import protobuf
+from milpass.targets.mlpackage.blobs import Blob
+from milpass.targets.mlpackage.storage import TYPES, nbytes, numpy_type
+
+
+@cache
+def _names() -> dict[int, str]:
+    """MIL's numbers of types -> milpass' names."""
+    enumeration = protobuf.mil().DataType
+    return {enumeration.Value(stored.mil): name for name, stored in TYPES.items()}
+
+
+def tensor_type(value_type: Any) -> tuple[str, tuple[int, ...]] | None:
+    """The dtype and shape of a tensor type, None for other types and for shapes that are not fixed."""
+    tensor = value_type.tensorType
+    dtype = _names().get(tensor.dataType)
+    if value_type.WhichOneof("type") != "tensorType" or dtype is None:
+        return None
+    if any(d.WhichOneof("dimension") != "constant" for d in tensor.dimensions):
+        return None
+    return dtype, tuple(int(d.constant.size) for d in tensor.dimensions)
+
+
+def from_blob(blob: Blob, dtype: str, shape: tuple[int, ...]) -> Value:
+    """The value in a weight file; raises `ValueError` where the blob is not of that type and size."""
+    size = int(np.prod(shape, dtype=object))
+    if blob.code != TYPES[dtype].code or blob.data.nbytes != nbytes(dtype, size):
+        raise ValueError(
+            f"{blob.data.nbytes} bytes of type {blob.code}, not {size} elements of {dtype}"
+        )
+    return Value(dtype, shape, blob.data.view(numpy_type(dtype)))
+
+
+def from_immediate(tensor: Any, dtype: str, shape: tuple[int, ...]) -> Value:
+    """The value inside the model file; raises `ValueError` where it has too few or too many elements."""
+    kind = tensor.WhichOneof("value")
+    held = getattr(tensor, kind).values if kind else b""
+    stored = numpy_type(dtype)
+    data: NDArray[Any]
+    data = np.frombuffer(held, stored) if isinstance(held, bytes) else np.array(held, dtype=stored)
+    size = int(np.prod(shape, dtype=object))
+    if data.nbytes != nbytes(dtype, size):
+        raise ValueError(f"{data.nbytes} bytes, not {size} elements of {dtype}")
+    return Value(dtype, shape, data)
+
+
+def describe(value_type: Any, dtype: str, shape: tuple[int, ...]) -> None:
+    """Make a `ValueType` message that of a tensor."""
+    tensor = value_type.tensorType
+    tensor.dataType = protobuf.mil().DataType.Value(TYPES[dtype].mil)
+    tensor.rank = len(shape)
+    for length in shape:
+        tensor.dimensions.add().constant.size = length
+
+
+def to_immediate(message: Any, value: Value) -> None:
+    """Write a value into a `Value` message."""
+    describe(message.type, value.dtype, value.shape)
+    field = TYPES[value.dtype].immediate
+    held = getattr(message.immediateValue.tensor, field)
+    if field == "bytes":
+        held.values = value.data.tobytes()
+    else:
+        held.values.extend(value.data.reshape(-1).tolist())
+
+
+def to_text(message: Any, text: str) -> None:
+    """Write a string into a `Value` message."""
+    message.type.tensorType.dataType = protobuf.mil().DataType.STRING
+    message.immediateValue.tensor.strings.values.append(text)

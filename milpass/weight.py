@@ -1,0 +1,96 @@
+"""One constant of a model: what is known of it without reading it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+# Floating-point types by the field's names -> bytes an element.
+ITEMSIZES: dict[str, int] = {"fp16": 2, "bf16": 2, "fp32": 4, "fp64": 8}
+
+
+@frozen(order=True)
+class Key:
+    """Where a constant stands: function, path of nested blocks (outermost first), output name."""
+
+    function: str
+    block: tuple[str, ...]
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@frozen(order=True)
+class Source:
+    """Where the bytes of a constant lie: file (relative to the model) and offset in it.
+
+    Constants of equal source share their bytes; the order of sources is the order of the file.
+    """
+
+    file: str
+    offset: int
+
+
+@frozen
+class Reader:
+    """One operation that uses a constant, directly or through operations that only rearrange it.
+
+    `role` is the role of `input` in `op_type` (see `milpass.roles`), None where it has none;
+    `through` names the types of the rearranging operations in between.
+    """
+
+    op_type: str
+    op_name: str
+    input: str
+    role: str | None = None
+    through: tuple[str, ...] = ()
+
+
+@frozen
+class Weight:
+    """One floating-point constant: name, function, shape, dtype, readers with their roles.
+
+    Knowing it costs no reading; `load()` gives its values (shape `shape`, a view of the mapped file
+    where the container allows one).  `encoded` names the operation that stores it already compressed;
+    `barred` is the reason why nothing compressed may stand in its place.
+    """
+
+    key: Key
+    shape: tuple[int, ...]
+    dtype: str
+    source: Source
+    readers: tuple[Reader, ...] = ()
+    encoded: str | None = None
+    barred: str | None = None
+    _load: Callable[[], NDArray[Any]] | None = field(default=None, eq=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The constant's output name, by which its readers know it."""
+        return self.key.name
+
+    @property
+    def rank(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its values, uncompressed."""
+        return self.size * ITEMSIZES[self.dtype]
+
+    def load(self) -> NDArray[Any]:
+        """The values, as an array of `shape` and `dtype` that must not be written to."""
+        if self._load is None:
+            raise LookupError(f"{self.name}: this weight was made without values")
+        return self._load()
