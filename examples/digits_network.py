@@ -36,9 +36,7 @@ def _layer(weights: dict[str, np.ndarray], name: str) -> tuple[np.ndarray, np.nd
     return weight.astype(np.float32), bias.astype(np.float32)
 
 
-def _convolution(
-    values: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int
-) -> np.ndarray:
+def _convolution(values: np.ndarray, weight: np.ndarray, bias: np.ndarray, stride: int) -> np.ndarray:
     """Convolution of [n, in, h, w] with [out, in, 3, 3], one pixel of zeros on every side."""
     padded = np.pad(values, ((0, 0), (0, 0), (1, 1), (1, 1)))
     windows = sliding_window_view(padded, weight.shape[2:], axis=(2, 3))

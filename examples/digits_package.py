@@ -80,9 +80,7 @@ def _fix_identifiers(manifest_path: Path) -> None:
     """Replaces the random identifiers of a manifest by ones derived from the item paths."""
     manifest = json.loads(manifest_path.read_text())
     entries = manifest["itemInfoEntries"]
-    names = {
-        old: str(uuid.uuid5(UUID_NAMESPACE, item["path"])).upper() for old, item in entries.items()
-    }
+    names = {old: str(uuid.uuid5(UUID_NAMESPACE, item["path"])).upper() for old, item in entries.items()}
     manifest["itemInfoEntries"] = {names[old]: item for old, item in entries.items()}
     manifest["rootModelIdentifier"] = names[manifest["rootModelIdentifier"]]
     manifest_path.write_text(json.dumps(manifest, indent=4, sort_keys=True) + "\n")

@@ -1,8 +1,18 @@
 """What milpass raises: one line that says what, who, got, needs and the way out."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from milpass.plan import Plan
+
 
 class MilpassError(Exception):
-    """Any refusal of milpass, in the form `<what>: <who> cannot <do>: got <value>, needs <values>. <remedy>.`"""
+    """Any refusal of milpass, in one line.
+
+    `<what>: <who> cannot <do>: got <value>, needs <values>. <remedy>.`
+    """
 
     exit_code = 2
 
@@ -35,7 +45,7 @@ class NothingCompressed(MilpassError):
 
     exit_code = 3
 
-    def __init__(self, plan: object, what: str) -> None:
+    def __init__(self, plan: Plan, what: str) -> None:
         super().__init__(
             what,
             who="the pipeline",

@@ -43,9 +43,7 @@ def settle(plan: Plan, target: Target) -> Plan:
     return settled
 
 
-def _settled(
-    weight: Weight, found: Replaced, dialect: Dialect | None, refusal: str | None
-) -> Entry:
+def _settled(weight: Weight, found: Replaced, dialect: Dialect | None, refusal: str | None) -> Entry:
     if dialect is None or refusal:
         return Skipped("opset", refusal or "no dialect")
     if why := dialect.refuse(found.fits):

@@ -117,9 +117,7 @@ class Plan:
 
     def update(self, entry: Callable[[Weight, Entry], Entry]) -> Plan:
         """The plan with each entry made anew."""
-        return evolve(
-            self, rows=tuple(Row(row.weight, entry(row.weight, row.entry)) for row in self.rows)
-        )
+        return evolve(self, rows=tuple(Row(row.weight, entry(row.weight, row.entry)) for row in self.rows))
 
     def note(self, text: str) -> Plan:
         """The plan with one more note."""

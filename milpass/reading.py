@@ -18,10 +18,11 @@ def read_weights(model: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     Raises `ModelError` where the model cannot be read, `ValueError` for an encoding not known yet.
     """
     target = open_target(model)
-    return {weight.name: _decoded(target, weight) for weight in target.weights()}
+    return {weight.name: decoded(target, weight) for weight in target.weights()}
 
 
-def _decoded(target: Target, weight: Weight) -> NDArray[Any]:
+def decoded(target: Target, weight: Weight) -> NDArray[Any]:
+    """The values that a weight's readers see; raises `ValueError` for an encoding not known yet."""
     if not weight.encoded:
         return weight.load()
     dialect = dialect_for(target)

@@ -37,9 +37,7 @@ class Selector(ABC):
         return _Not(self)
 
 
-def _combined(
-    kind: type[_And] | type[_Or], sign: str, left: Selector, right: object
-) -> Selector:
+def _combined(kind: type[_And] | type[_Or], sign: str, left: Selector, right: object) -> Selector:
     """Two selectors joined; anything else on the right is refused in words."""
     if isinstance(right, Selector):
         return kind(left, right)
@@ -170,9 +168,7 @@ class size(Selector):
     max: int | None = field(default=None, validator=optional([instance_of(int), ge(0)]), kw_only=True)
 
     def holds(self, weight: Weight) -> bool:
-        return (self.min is None or weight.size >= self.min) and (
-            self.max is None or weight.size <= self.max
-        )
+        return (self.min is None or weight.size >= self.min) and (self.max is None or weight.size <= self.max)
 
     def __repr__(self) -> str:
         bounds = {"min": self.min, "max": self.max}

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 NUMBERS = frozenset("0123456789.,-+e%infx ")
 
 
-def tabulate(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
-) -> str:
+def tabulate(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> str:
     """A table with aligned columns, numbers to the right, and notes below."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    right = [all(set(cell) <= NUMBERS for cell in column) for column in zip(*rows, strict=True)]
+    right = [is_number_column(column) for column in zip(*rows, strict=True)]
     lines = [_line(headings, widths, right), _line(["-" * w for w in widths], widths, right)]
     lines += [_line(row, widths, right) for row in rows]
     return "\n".join([*lines, *notes])
+
+
+def is_number_column(cells: Sequence[str]) -> bool:
+    """Whether all cells are numbers or empty, so that they stand to the right."""
+    return all(set(cell) <= NUMBERS for cell in cells)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

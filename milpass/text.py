@@ -36,9 +36,7 @@ def read(text: str, vocabulary: Mapping[str, Any]) -> Any:
 
 
 def _refusal(text: str, got: str, needs: str, remedy: str | None = None) -> UsageError:
-    return UsageError(
-        repr(text), who="parse", cannot="read this text", got=got, needs=needs, remedy=remedy
-    )
+    return UsageError(repr(text), who="parse", cannot="read this text", got=got, needs=needs, remedy=remedy)
 
 
 class _Reader:

@@ -9,8 +9,4 @@ from numpy.typing import NDArray
 
 def same_bits(left: NDArray[Any], right: NDArray[Any]) -> bool:
     """Whether shape, dtype and every bit agree (so NaN equals itself, and 0.0 is not -0.0)."""
-    return (
-        left.shape == right.shape
-        and left.dtype == right.dtype
-        and left.tobytes() == right.tobytes()
-    )
+    return left.shape == right.shape and left.dtype == right.dtype and left.tobytes() == right.tobytes()

@@ -73,7 +73,7 @@ class _Sweeper:
             origin = int(np.searchsorted(values, 0.0))
             kernels.clustering.accumulate_exactly(values, counts, origin, self._sums)
         else:
-            centre = float(np.dot(values, counts / counts.sum()))
+            centre = float(np.sum(values * counts) / np.sum(counts))
             kernels.clustering.accumulate(values, counts, centre, self._sums)
 
     @property
@@ -169,5 +169,5 @@ def _measured(distribution: Distribution, found: _Found) -> Clustering:
     mass = np.add.reduceat(counts, starts)
     offsets = values - np.repeat(values[starts], lengths)
     means = values[starts] + np.add.reduceat(counts * offsets, starts) / mass
-    cost = float(np.dot(counts, np.square(values - np.repeat(means, lengths))))
+    cost = float(np.sum(counts * np.square(values - np.repeat(means, lengths))))
     return Clustering(edges, means, cost, min(found.bound, cost))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -31,14 +32,29 @@ class Distribution:
     @property
     def signal(self) -> float:
         """The sum of the squares of all elements."""
-        return float(np.dot(self.counts, np.square(self.values)))
+        return float(np.sum(self.counts * np.square(self.values)))
+
+
+def distinct_patterns(array: NDArray[Any]) -> int:
+    """How many distinct bit patterns a floating-point array holds; 0.0 and -0.0 are two."""
+    flat = array.reshape(-1)
+    if array.dtype == np.float16:
+        return int(np.count_nonzero(_count_patterns(flat)))
+    ascending = np.sort(flat.view(f"u{array.dtype.itemsize}"))
+    return int(np.count_nonzero(ascending[1:] != ascending[:-1])) + bool(ascending.size)
+
+
+def _count_patterns(flat: NDArray[np.float16]) -> NDArray[np.int64]:
+    """The count of each of the 65,536 bit patterns."""
+    counters = np.zeros((4, 1 << 16), np.uint32)
+    kernels.histogram.count_patterns(np.ascontiguousarray(flat).view(np.uint16), counters)
+    counts: NDArray[np.int64] = counters.sum(axis=0, dtype=np.int64)
+    return counts
 
 
 def _of_fp16(flat: NDArray[np.float16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Count bit patterns: an fp16 has 65,536 of them whatever the size of the weight."""
-    counters = np.zeros((4, 1 << 16), np.uint32)
-    kernels.histogram.count_patterns(np.ascontiguousarray(flat).view(np.uint16), counters)
-    counts = counters.sum(axis=0, dtype=np.int64)[_ascending_patterns()]
+    counts = _count_patterns(flat)[_ascending_patterns()]
     present = np.flatnonzero(counts)
     values = _ascending_patterns()[present].view(np.float16).astype(np.float64)
     return _merge_equal(values, counts[present].astype(np.float64))
@@ -52,7 +68,10 @@ def _of_fp32(flat: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
     return ascending[starts].astype(np.float64), counts
 
 
-_READINGS = {np.float16: _of_fp16, np.float32: _of_fp32}
+_READINGS: dict[type, Callable[[NDArray[Any]], tuple[NDArray[np.float64], NDArray[np.float64]]]] = {
+    np.float16: _of_fp16,
+    np.float32: _of_fp32,
+}
 
 
 @cache

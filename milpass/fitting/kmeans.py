@@ -17,6 +17,4 @@ def fit(array: NDArray[Any], options: LutOptions) -> FittedWeight:
     assert options.nbits is not None
     distribution = Distribution.of(array)
     best = cluster(distribution, 1 << options.nbits)
-    return palettized(
-        array, distribution, best.means, options.nbits, optimum=best.cost, bound=best.bound
-    )
+    return palettized(array, distribution, best.means, options.nbits, optimum=best.cost, bound=best.bound)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def palettized(
     lengths = np.diff(ends, prepend=0, append=distribution.values.size)
     errors = np.abs(distribution.values - np.repeat(reals, lengths))
     quality = Quality(
-        squared_error=float(np.dot(distribution.counts, np.square(errors))),
+        squared_error=float(np.sum(distribution.counts * np.square(errors))),
         max_error=float(errors.max()),
         signal=distribution.signal,
         optimum=optimum,
@@ -81,4 +82,8 @@ def _of_fp32(
     return Indices(array.shape, nbits, part)
 
 
-_INDEXING = {np.float16: _of_fp16, np.float32: _of_fp32}
+_Indexing: TypeAlias = Callable[[NDArray[Any], Distribution, NDArray[np.intp], int], Indices]
+_INDEXING: dict[type, _Indexing] = {
+    np.float16: _of_fp16,
+    np.float32: _of_fp32,
+}

@@ -7,9 +7,7 @@ pairs, pairs into fours, fours into eights; the same for every n from 1 to 8.
 import cython
 
 
-def pack(
-    words: cython.const[cython.ulonglong][::1], nbits: cython.int, packed: cython.uchar[::1]
-) -> None:
+def pack(words: cython.const[cython.ulonglong][::1], nbits: cython.int, packed: cython.uchar[::1]) -> None:
     """Pack words of eight one-byte indices (little endian) into `nbits` bytes each."""
     i: cython.Py_ssize_t
     k: cython.int
@@ -30,9 +28,7 @@ def pack(
             at += nbits
 
 
-def unpack(
-    packed: cython.const[cython.uchar][::1], nbits: cython.int, words: cython.ulonglong[::1]
-) -> None:
+def unpack(packed: cython.const[cython.uchar][::1], nbits: cython.int, words: cython.ulonglong[::1]) -> None:
     """Unpack `nbits` bytes into each word of eight one-byte indices: the inverse of `pack`."""
     i: cython.Py_ssize_t
     k: cython.int

@@ -246,15 +246,11 @@ def sweep(
             if end == size:
                 break
             starts[head] = end + 1
-            while tail >= head and is_better(
-                sums, exact, best, end, candidates[tail], starts[tail]
-            ):
+            while tail >= head and is_better(sums, exact, best, end, candidates[tail], starts[tail]):
                 tail -= 1
             takeover = end + 1
             if tail >= head:
-                takeover = first_better(
-                    sums, exact, best, end, candidates[tail], starts[tail], size
-                )
+                takeover = first_better(sums, exact, best, end, candidates[tail], starts[tail], size)
             if takeover <= size:
                 tail += 1
                 candidates[tail] = end

@@ -1,13 +1,17 @@
-from typing_extensions import Buffer
+from typing import Any
 
-def accumulate(values: Buffer, counts: Buffer, centre: float, sums: Buffer) -> None: ...
-def accumulate_exactly(values: Buffer, counts: Buffer, origin: int, sums: Buffer) -> None: ...
+from numpy.typing import NDArray
+
+def accumulate(values: NDArray[Any], counts: NDArray[Any], centre: float, sums: NDArray[Any]) -> None: ...
+def accumulate_exactly(
+    values: NDArray[Any], counts: NDArray[Any], origin: int, sums: NDArray[Any]
+) -> None: ...
 def sweep(
-    sums: Buffer,
+    sums: NDArray[Any],
     exact: bool,
     price: float,
-    best: Buffer,
-    previous: Buffer,
-    candidates: Buffer,
-    starts: Buffer,
+    best: NDArray[Any],
+    previous: NDArray[Any],
+    candidates: NDArray[Any],
+    starts: NDArray[Any],
 ) -> None: ...

@@ -3,9 +3,7 @@
 import cython
 
 
-def count_patterns(
-    patterns: cython.const[cython.ushort][::1], counters: cython.uint[:, ::1]
-) -> None:
+def count_patterns(patterns: cython.const[cython.ushort][::1], counters: cython.uint[:, ::1]) -> None:
     """Add the occurrences of each pattern to four rows of 65,536 counters, whose sum is the count.
 
     Four rows, because neighbouring weights are often equal and a counter just written is slow to read.

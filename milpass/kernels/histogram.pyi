@@ -1,3 +1,5 @@
-from typing_extensions import Buffer
+from typing import Any
 
-def count_patterns(patterns: Buffer, counters: Buffer) -> None: ...
+from numpy.typing import NDArray
+
+def count_patterns(patterns: NDArray[Any], counters: NDArray[Any]) -> None: ...

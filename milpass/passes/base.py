@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from attrs import Attribute, fields
+from attrs import Attribute, AttrsInstance, fields
 
 from milpass.plan import Plan
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from milpass.pipeline import Pipeline
 
 
-class Pass(ABC):
+class Pass(AttrsInstance, ABC):
     """A pass: its fields are constructor, text and options at once; it reads no weight and edits no model."""
 
     @abstractmethod
@@ -34,9 +34,9 @@ class Pass(ABC):
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def shown(**metadata: Any) -> dict[str, Any]:
-    """The metadata of a field that its pass's text always states, even at its default."""
-    return {"shown": True, **metadata}
+def described(help: str, *, option: type, shown: bool = True) -> dict[str, Any]:
+    """The metadata of a field: its help, its type as a command option, whether texts always state it."""
+    return {"help": help, "option": option, "shown": shown}
 
 
 def argument(attribute: Attribute[Any], instance: Pass) -> str:

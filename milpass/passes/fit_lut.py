@@ -9,7 +9,7 @@ from attrs import Attribute, field, frozen
 from milpass.errors import UsageError
 from milpass.fitting import MODES
 from milpass.granularity import Granularity, PerTensor
-from milpass.passes.base import Pass, argument, shown
+from milpass.passes.base import Pass, argument, described
 from milpass.plan import Entry, Fitted, Plan, Selected
 from milpass.weight import Weight
 
@@ -56,8 +56,16 @@ class fit_lut(Pass):
     two equally near the lower.
     """
 
-    mode: str = field(default="kmeans", validator=_check_mode, metadata=shown())
-    nbits: int | None = field(default=None, validator=_check_nbits, metadata=shown())
+    mode: str = field(
+        default="kmeans",
+        validator=_check_mode,
+        metadata=described(f"How the table is chosen: {' or '.join(MODES)}.", option=str),
+    )
+    nbits: int | None = field(
+        default=None,
+        validator=_check_nbits,
+        metadata=described("Bits an index; the table has 2**nbits entries.", option=int),
+    )
     granularity: Granularity = field(default=PerTensor(), validator=_check_granularity)
     cluster_dim: int = field(default=1, validator=_check_not_yet)
     per_channel_scale: bool = field(default=False, validator=_check_not_yet)

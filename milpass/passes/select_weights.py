@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from attrs import Attribute, field, frozen
 
 from milpass.errors import UsageError
-from milpass.passes.base import Pass, argument, shown
+from milpass.passes.base import Pass, argument, described
 from milpass.plan import Entry, Plan, Selected, Skipped
 from milpass.selectors import Selector, is_weight
 from milpass.weight import Weight
@@ -44,7 +45,11 @@ class select_weights(Pass):
     Choosing a weight again starts it anew; weights that this pass does not choose keep what they have.
     """
 
-    threshold: int = field(default=2048, validator=_check_threshold, metadata=shown())
+    threshold: int = field(
+        default=2048,
+        validator=_check_threshold,
+        metadata=described("Choose weights with more elements than this.", option=int),
+    )
     where: Selector = field(default=is_weight, validator=_check_where)
 
     def fold(self, plan: Plan) -> Plan:
@@ -58,18 +63,10 @@ class select_weights(Pass):
         return refusal if isinstance(entry, Skipped) else entry
 
     def _refusal(self, weight: Weight) -> Skipped | None:
-        if weight.encoded:
-            return Skipped("encoded", f"already compressed ({weight.encoded})")
-        if weight.size <= self.threshold:
-            return Skipped("size", f"size {weight.size} is not above {self.threshold}")
-        if weight.rank < 2:
-            return Skipped("rank", f"rank {weight.rank}: Core ML may fail on compressed vectors")
-        if weight.dtype not in COMPRESSIBLE:
-            return Skipped("dtype", f"{weight.dtype}: only fp16 and fp32 are compressed")
-        if weight.barred:
-            return Skipped("barred", weight.barred)
-        if not self.where.holds(weight):
-            return Skipped("where", f"not chosen by {self.where!r}{_uses(weight)}")
+        """The first of REFUSALS that applies."""
+        for code, applies, reason in REFUSALS:
+            if applies(self, weight):
+                return Skipped(code, reason(self, weight))
         return None
 
 
@@ -77,3 +74,33 @@ def _uses(weight: Weight) -> str:
     """What the readers use a weight for, for the row of one that was not chosen."""
     uses = sorted({f"{r.role or r.input} of {r.op_type}" for r in weight.readers})
     return f" (used as {', '.join(uses)})" if uses else " (not read)"
+
+
+# Why a weight is not chosen, in the order in which it is asked: code, test, reason.
+REFUSALS: tuple[
+    tuple[str, Callable[[select_weights, Weight], bool], Callable[[select_weights, Weight], str]],
+    ...,
+] = (
+    ("encoded", lambda _, w: bool(w.encoded), lambda _, w: f"already compressed ({w.encoded})"),
+    (
+        "size",
+        lambda s, w: w.size <= s.threshold,
+        lambda s, w: f"size {w.size} is not above {s.threshold}",
+    ),
+    (
+        "rank",
+        lambda _, w: w.rank < 2,
+        lambda _, w: f"rank {w.rank}: Core ML may fail on compressed vectors",
+    ),
+    (
+        "dtype",
+        lambda _, w: w.dtype not in COMPRESSIBLE,
+        lambda _, w: f"{w.dtype}: only fp16 and fp32 are compressed",
+    ),
+    ("barred", lambda _, w: w.barred is not None, lambda _, w: str(w.barred)),
+    (
+        "where",
+        lambda s, w: not s.where.holds(w),
+        lambda s, w: f"not chosen by {s.where!r}{_uses(w)}",
+    ),
+)

@@ -33,7 +33,5 @@ class Target(Protocol):
     def obstacles(self, format: str) -> tuple[str, ...]:
         """The operation types that would change their meaning if the model were raised to a format."""
 
-    def editing(
-        self, out: Path, *, overwrite: bool, raise_to: str | None
-    ) -> AbstractContextManager[Edit]:
+    def editing(self, out: Path, *, overwrite: bool, raise_to: str | None) -> AbstractContextManager[Edit]:
         """Write a copy of the model to `out`, whole at the end of the context or not at all."""

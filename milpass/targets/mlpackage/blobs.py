@@ -72,8 +72,8 @@ class BlobFile:
         """The blob whose metadata stand at `offset`; raises `ModelError` where none does."""
         if offset < _HEADER.size or offset + _METADATA.size > self._size:
             raise self._unreadable(f"a reference to offset {offset} in {self._size} bytes")
-        fields = _METADATA.unpack_from(self._bytes, offset)
-        sentinel, code, nbytes, start, padding = fields
+        described = self._bytes[offset : offset + _METADATA.size].tobytes()
+        sentinel, code, nbytes, start, padding = _METADATA.unpack(described)
         if sentinel != SENTINEL:
             raise self._unreadable(f"no blob at offset {offset}")
         if start < offset + _METADATA.size or start + nbytes > self._size:
@@ -85,7 +85,7 @@ class BlobWriter:
     """A weight file being written, blob by blob."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "xb", buffering=1 << 20)
+        self._file = open(path, "xb", buffering=1 << 20)  # noqa: SIM115 (closed by __exit__)
         self._file.write(bytes(_HEADER.size))
         self._end = _HEADER.size
         self._count = 0
@@ -96,7 +96,7 @@ class BlobWriter:
         offset = self._end
         start = offset + _METADATA.size
         self._file.write(_METADATA.pack(SENTINEL, code, data.nbytes, start, padding))
-        self._file.write(memoryview(np.ascontiguousarray(data)).cast("B"))
+        self._file.write(np.ascontiguousarray(data).data.cast("B"))
         self._end = start + data.nbytes
         self._count += 1
         return offset

@@ -12,7 +12,7 @@ from typing import Any
 from milpass.records import Record, Value
 from milpass.targets import protobuf
 from milpass.targets.mlpackage.blobs import BlobFile, BlobWriter
-from milpass.targets.mlpackage.layout import MODEL_PATH, Layout
+from milpass.targets.mlpackage.layout import Layout
 from milpass.targets.mlpackage.opsets import raise_to
 from milpass.targets.mlpackage.storage import FEWEST_IN_FILE, IN_FILES, TYPES
 from milpass.targets.mlpackage.survey import Survey, op_name
@@ -48,9 +48,7 @@ class PackageEdit:
         if self._last is None or self._last[0] is not record:
             self._last = (record, self._operation(record, weight.source.file))
         op = self._ops[weight.key]
-        self._uses[weight.source] = [
-            stored for stored in self._uses[weight.source] if stored.op is not op
-        ]
+        self._uses[weight.source] = [stored for stored in self._uses[weight.source] if stored.op is not op]
         name = op_name(op)
         op.CopyFrom(self._last[1])
         op.outputs[0].name = weight.name
@@ -121,7 +119,4 @@ class PackageEdit:
             return
         describe(message.type, value.dtype, value.shape)
         message.blobFileValue.fileName = file
-        message.blobFileValue.offset = self._writer(file).append(
-            TYPES[value.dtype].code, value.data
-        )
-
+        message.blobFileValue.offset = self._writer(file).append(TYPES[value.dtype].code, value.data)

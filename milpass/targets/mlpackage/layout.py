@@ -17,9 +17,7 @@ MODEL_PATH = "@model_path/"
 
 def unreadable(what: object, got: str, needs: str, remedy: str | None = None) -> ModelError:
     """The error for a package that is not one."""
-    return ModelError(
-        str(what), who="milpass", cannot="read the model", got=got, needs=needs, remedy=remedy
-    )
+    return ModelError(str(what), who="milpass", cannot="read the model", got=got, needs=needs, remedy=remedy)
 
 
 @frozen
@@ -74,9 +72,7 @@ def _check_folder(root: Path) -> None:
             root, "a single file", "an .mlpackage folder", "Legacy .mlmodel files are not read yet"
         )
     if (root / "coremldata.bin").exists():
-        raise unreadable(
-            root, "a compiled model", "an .mlpackage folder", "Compress it before compiling it"
-        )
+        raise unreadable(root, "a compiled model", "an .mlpackage folder", "Compress it before compiling it")
     if not (root / MANIFEST).is_file():
         raise unreadable(root, f"a folder without {MANIFEST}", "an .mlpackage folder")
 

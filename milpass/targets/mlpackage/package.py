@@ -78,13 +78,10 @@ class Package:
             for name, message in {**op.attributes, **inputs}.items()
             if name != "name"
         }
-        placement = "inputs" if op.inputs else "attributes"
-        return Record(op.type, placement, weight.dtype, weight.shape, operands)
+        return Record(op.type, "inputs" if op.inputs else "attributes", weight.dtype, weight.shape, operands)
 
     @contextmanager
-    def editing(
-        self, out: Path, *, overwrite: bool, raise_to: str | None
-    ) -> Iterator[PackageEdit]:
+    def editing(self, out: Path, *, overwrite: bool, raise_to: str | None) -> Iterator[PackageEdit]:
         """Write a copy of the package to `out`; the opened package can be edited once."""
         with destination(out, source=self.path, overwrite=overwrite) as folder:
             edit = PackageEdit(folder, self._layout, self._model, self._survey, self._file)
@@ -111,9 +108,7 @@ class Package:
                 self._encoded[definition.key] = op
                 yield self._encoded_weight(definition, *found, number)
 
-    def _weight(
-        self, definition: Definition, dtype: str, shape: tuple[int, ...], number: int
-    ) -> Weight:
+    def _weight(self, definition: Definition, dtype: str, shape: tuple[int, ...], number: int) -> Weight:
         message = definition.op.attributes["val"]
         place = message.blobFileValue
         in_file = message.WhichOneof("value") == "blobFileValue"

@@ -72,9 +72,7 @@ class Survey:
         for number, block in enumerate(op.blocks):
             path = (*place.block, f"{op_name(op)}[{number}]")
             self._block(block, Key(place.function, path, ""), scope)
-        results = [
-            Definition(Key(place.function, place.block, output.name), op) for output in op.outputs
-        ]
+        results = [Definition(Key(place.function, place.block, output.name), op) for output in op.outputs]
         scope.update({definition.key.name: definition for definition in results})
         self.definitions.extend(results)
         self.results[id(op)] = results

@@ -36,9 +36,7 @@ def from_blob(blob: Blob, dtype: str, shape: tuple[int, ...]) -> Value:
     """The value in a weight file; raises `ValueError` where the blob is not of that type and size."""
     size = int(np.prod(shape, dtype=object))
     if blob.code != TYPES[dtype].code or blob.data.nbytes != nbytes(dtype, size):
-        raise ValueError(
-            f"{blob.data.nbytes} bytes of type {blob.code}, not {size} elements of {dtype}"
-        )
+        raise ValueError(f"{blob.data.nbytes} bytes of type {blob.code}, not {size} elements of {dtype}")
     return Value(dtype, shape, blob.data.view(numpy_type(dtype)))
 
 

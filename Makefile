@@ -1,0 +1,41 @@
+# Two commands to know: `make demo` and `make test`. Everything runs in .venv, made on first use.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+KERNELS := $(filter-out milpass/kernels/__init__.py,$(wildcard milpass/kernels/*.py))
+
+.PHONY: demo test test-core check bench clean
+
+demo: $(VENV)/.installed  ## compress the example model and show what it costs
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.dev check  ## the whole suite
+	$(BIN)/python -m pytest
+
+test-core: $(VENV)/.dev  ## the tests that need no coremltools, in seconds
+	$(BIN)/python -m pytest --ignore tests/with_coremltools
+
+check: $(VENV)/.dev  ## style, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.bench  ## ours against coremltools, side by side
+	$(BIN)/python -m benchmarks
+
+$(VENV)/.installed: pyproject.toml setup.py $(KERNELS)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing milpass into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info milpass/kernels/*.so

@@ -1,0 +1,49 @@
+"""The `milpass` command: one file a subcommand."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from milpass.cli.inspect import inspect
+from milpass.cli.palettize import palettize
+from milpass.errors import MilpassError
+
+
+class _Group(click.Group):
+    """Turns what milpass raises into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a subcommand; a traceback would be a defect of milpass."""
+        try:
+            return super().invoke(ctx)
+        except MilpassError as error:
+            _leave(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            _leave("interrupted, nothing was written", 130)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    click.echo(f"milpass: {message}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="milpass")
+def main() -> None:
+    """Compress Core ML models.
+
+    \b
+    Exit codes:
+      0    done
+      2    wrong usage, or a destination that cannot be written
+      3    nothing compressed: nothing chosen, or all skipped; nothing is written
+      4    the model cannot be read
+      130  interrupted; nothing is written
+    """
+
+
+main.add_command(palettize)
+main.add_command(inspect)
