@@ -1,0 +1,100 @@
+"""What the documents say, run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from milpass.passes import PASSES
+from milpass.pipeline import parse
+from milpass.plan import Plan, outcome
+from milpass.roles import role
+from milpass.selectors import SELECTORS
+from milpass.weight import Key, Reader, Source, Weight
+from tests.documents import DOCUMENTS, ROOT, CodeBlock, Example, code_blocks, examples
+
+
+def weight(line: str) -> Weight:
+    """A weight as passes.md writes it: `name: dtype shape, op.input`."""
+    match = re.fullmatch(r"(\w+): (\w+) ([\dx]+), (\w+)\.(\w+)", line)
+    assert match, line
+    name, dtype, shape, op_type, input_name = match.groups()
+    reader = Reader(op_type, f"{name}_op", input_name, role(op_type, input_name))
+    sizes = tuple(int(n) for n in shape.split("x"))
+    return Weight(Key("main", (), name), sizes, dtype, Source("w", 0), (reader,))
+
+
+@pytest.mark.parametrize("example", examples(), ids=lambda e: e.text[:40])
+def test_given_and_result(example: Example) -> None:
+    plan = Plan.of(tuple(map(weight, example.given)))
+    for step in parse(example.text).passes:
+        plan = step.fold(plan)
+    assert [f"{row.weight.name}: {outcome(row.entry)}" for row in plan.rows] == list(example.result)
+
+
+def test_every_pass_has_an_example_and_every_selector_a_row() -> None:
+    text = (ROOT / "passes.md").read_text()
+    for name in PASSES:
+        section = text.split(f"## {name}(")[1].split("\n## ")[0]
+        assert "Given" in section and "Result" in section
+    assert set(re.findall(r"^\| `(\w+)", text.split("## Selectors")[1], re.M)) == set(SELECTORS)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """A folder where the paths of the documents lead to the example."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", code_blocks("python"), ids=lambda b: b.place)
+def test_python_blocks(block: CodeBlock, workplace: Path) -> None:
+    run([sys.executable, "-W", "error", "-c", block.text], workplace)
+
+
+@pytest.mark.parametrize("block", code_blocks("shell"), ids=lambda b: b.place)
+def test_shell_blocks(block: CodeBlock, workplace: Path) -> None:
+    if "make " in block.text:
+        assert_targets_exist(block.text)
+        return
+    run(["bash", "-euo", "pipefail", "-c", block.text], workplace)
+
+
+def run(command: list[str], folder: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def assert_targets_exist(text: str) -> None:
+    """Blocks that call make are not run inside the suite that make runs; their targets must exist."""
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make ([\w-]+)", text, re.M):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        assert link.startswith("http") or (path.parent / link).exists(), link
+
+
+def test_the_demo_runs(workplace: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "examples/demo.py"], cwd=workplace, capture_output=True, text=True, check=True
+    )
+    shares = dict(re.findall(r"^ *(dense|\d bits) .* ([\d.]+) % of 500$", done.stdout, re.M))
+    assert list(shares) == ["dense", "8 bits", "4 bits", "2 bits"]
+    assert float(shares["dense"]) >= 97 and abs(float(shares["8 bits"]) - float(shares["dense"])) < 0.5
+    assert sorted(p.name for p in (workplace / "demo").iterdir()) == [
+        f"digits-{n}bit.mlpackage" for n in (2, 4, 8)
+    ]
