@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Floating-point types by the field's names -> bytes an element.
 ITEMSIZES: dict[str, int] = {"fp16": 2, "bf16": 2, "fp32": 4, "fp64": 8}

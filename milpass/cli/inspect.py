@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from milpass.cli.options import MODEL
 from milpass.cli.show import show_table
-from milpass.inspection import Inspected, inspect_weights
+
+if TYPE_CHECKING:
+    from milpass.inspection import Inspected
 
 HEADINGS = ("weight", "op", "shape", "dtype", "bytes", "distinct", "share", "stored as")
 
@@ -17,6 +20,8 @@ HEADINGS = ("weight", "op", "shape", "dtype", "bytes", "distinct", "share", "sto
 @MODEL
 def inspect(model: Path) -> None:
     """List the floating-point constants of MODEL: what reads them, their sizes, their distinct values."""
+    from milpass.inspection import inspect_weights  # loads numpy, which --help can do without
+
     found = inspect_weights(model)
     total = sum(each.nbytes for each in found)
     show_table(HEADINGS, [_cells(each, total) for each in found])

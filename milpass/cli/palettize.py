@@ -11,7 +11,6 @@ from milpass.cli.progress import progress
 from milpass.cli.show import show_plan, show_reasons
 from milpass.errors import NothingCompressed
 from milpass.passes import fit_lut, replace_const_with_lut, select_weights
-from milpass.pipeline import Pipeline, apply
 
 
 @click.command()
@@ -39,6 +38,8 @@ def palettize(
     Example:
       milpass palettize Net.mlpackage -o Net-4bit.mlpackage --mode kmeans --nbits 4
     """
+    from milpass.pipeline import Pipeline, apply  # loads numpy, which --help can do without
+
     if output is None and not dry_run:
         raise click.UsageError("Missing option '-o' / '--output' (or use --dry-run).")
     pipeline = Pipeline(

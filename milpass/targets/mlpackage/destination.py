@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +39,7 @@ def check_destination(out: Path, *, source: Path, overwrite: bool) -> None:
 def destination(out: Path, *, source: Path, overwrite: bool) -> Iterator[Path]:
     """A new folder beside `out`, which takes its place at the end, or vanishes after an error."""
     check_destination(out, source=source, overwrite=overwrite)
-    token = secrets.token_hex(4)
+    token = os.urandom(4).hex()
     folder = out.absolute().with_name(f".{out.name}.{token}.milpass-partial")
     try:
         folder.mkdir()
