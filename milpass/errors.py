@@ -20,7 +20,8 @@ class MilpassError(Exception):
         self, what: str, *, who: str, cannot: str, got: str, needs: str, remedy: str | None = None
     ) -> None:
         closing = f" {remedy}." if remedy else ""
-        super().__init__(f"{what}: {who} cannot {cannot}: got {got}, needs {needs}.{closing}")
+        message = f"{what}: {who} cannot {cannot}: got {got}, needs {needs}.{closing}"
+        super().__init__(" ".join(message.splitlines()))
 
 
 class UsageError(MilpassError, ValueError):

@@ -40,7 +40,7 @@ def carry_out(
             run.replace(row)
         done = plan.update(lambda weight, entry: run.entries.get(weight.key, entry))
         if not done.replaced:
-            raise NothingCompressed(done, str(out))
+            raise NothingCompressed(done, target.name)
     return done
 
 

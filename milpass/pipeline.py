@@ -120,6 +120,6 @@ def apply(
     target = open_target(model)
     plan = Pipeline(pipeline)._plan(target)
     if not plan.replaced:
-        raise NothingCompressed(plan, str(model))
+        raise NothingCompressed(plan, target.name)
     done = carry_out(plan, target, Path(out), overwrite=overwrite, progress=progress)
     return Path(out), done

@@ -25,6 +25,8 @@ REASONS: dict[str, str] = {
     "data": "its values forbid it",
 }
 
+REFUSED_AFTER_CHOICE = frozenset({"unfitted", "unreplaced", "opset", "data"})
+
 
 class Fit(Protocol):
     """What a fit pass records: which encoding, by which mode, in how many bits."""
@@ -129,6 +131,15 @@ class Plan:
         return tuple(row for row in self.rows if isinstance(row.entry, Replaced))
 
     @property
+    def chosen(self) -> tuple[Row, ...]:
+        """The rows that some pass chose, those among them that could not be carried out too."""
+        return tuple(
+            row
+            for row in self.rows
+            if not isinstance(row.entry, Skipped) or row.entry.code in REFUSED_AFTER_CHOICE
+        )
+
+    @property
     def skipped(self) -> tuple[Row, ...]:
         """The rows whose weight is left as it is."""
         return tuple(row for row in self.rows if isinstance(row.entry, Skipped))
@@ -144,14 +155,14 @@ def cells(row: Row) -> tuple[str, ...]:
     """A row of the printed table."""
     weight, entry = row.weight, row.entry
     result = entry.result if isinstance(entry, Replaced) else None
-    replaced = isinstance(entry, Replaced)
+    sized = isinstance(entry, Replaced) and entry.nbytes is not None
     return (
         weight.name,
         ", ".join(sorted({reader.op_type for reader in weight.readers})) or weight.encoded or "-",
         "x".join(map(str, weight.shape)) or "scalar",
         f"{weight.nbytes:,}",
-        f"{row.nbytes:,}" if replaced else "",
-        f"{8 * row.nbytes / weight.size:.2f}" if replaced else "",
+        f"{row.nbytes:,}" if sized else "",
+        f"{8 * row.nbytes / weight.size:.2f}" if sized else "",
         f"{result.snr:.1f}" if result else "",
         f"{result.max_error:.2g}" if result else "",
         outcome(entry),

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from fnmatch import fnmatchcase
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from attrs import field, frozen
-from attrs.validators import ge, instance_of, optional
+from attrs import Attribute, field, frozen
 
 from milpass.errors import UsageError
 from milpass.roles import WEIGHT_ROLES
@@ -28,26 +27,26 @@ class Selector(ABC):
         """Whether the selector chooses this weight."""
 
     def __and__(self, other: Selector) -> Selector:
-        return _combined(_And, "&", self, other)
+        return _combined(_And, self, other)
 
     def __or__(self, other: Selector) -> Selector:
-        return _combined(_Or, "|", self, other)
+        return _combined(_Or, self, other)
 
     def __invert__(self) -> Selector:
         return _Not(self)
 
 
-def _combined(kind: type[_And] | type[_Or], sign: str, left: Selector, right: object) -> Selector:
+def _combined(kind: type[_Joined], left: Selector, right: object) -> Selector:
     """Two selectors joined; anything else on the right is refused in words."""
-    if isinstance(right, Selector):
-        return kind(left, right)
-    raise UsageError(
-        repr(left),
-        who=f"`{sign}`",
-        cannot="join a selector with something else",
-        got=repr(right),
-        needs="a selector on either side",
-    )
+    if not isinstance(right, Selector):
+        raise UsageError(
+            repr(left),
+            who=f"`{kind.sign}`",
+            cannot="join a selector with something else",
+            got=repr(right),
+            needs="a selector on either side",
+        )
+    return kind((*left.parts, right) if isinstance(left, kind) else (left, right))
 
 
 def _bracketed(selector: Selector, binding: int) -> str:
@@ -56,29 +55,32 @@ def _bracketed(selector: Selector, binding: int) -> str:
 
 
 @frozen(repr=False)
-class _And(Selector):
-    left: Selector
-    right: Selector
-    binding: ClassVar[int] = 2
+class _Joined(Selector):
+    """Selectors in a row under one sign."""
 
-    def holds(self, weight: Weight) -> bool:
-        return self.left.holds(weight) and self.right.holds(weight)
+    parts: tuple[Selector, ...]
+    sign: ClassVar[str]
 
     def __repr__(self) -> str:
-        return f"{_bracketed(self.left, 2)} & {_bracketed(self.right, 3)}"
+        first, *others = self.parts
+        texts = [_bracketed(first, self.binding), *(_bracketed(o, self.binding + 1) for o in others)]
+        return f" {self.sign} ".join(texts)
 
 
-@frozen(repr=False)
-class _Or(Selector):
-    left: Selector
-    right: Selector
-    binding: ClassVar[int] = 1
+class _And(_Joined):
+    sign = "&"
+    binding = 2
 
     def holds(self, weight: Weight) -> bool:
-        return self.left.holds(weight) or self.right.holds(weight)
+        return all(part.holds(weight) for part in self.parts)
 
-    def __repr__(self) -> str:
-        return f"{_bracketed(self.left, 1)} | {_bracketed(self.right, 2)}"
+
+class _Or(_Joined):
+    sign = "|"
+    binding = 1
+
+    def holds(self, weight: Weight) -> bool:
+        return any(part.holds(weight) for part in self.parts)
 
 
 @frozen(repr=False)
@@ -121,9 +123,26 @@ is_weight = _is_weight()
 reshape, squeeze, expand_dims; never biases, norms, masks or slopes."""
 
 
+def _check_pattern(instance: Selector, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, str):
+        raise _refused(instance, attribute, value, "a glob such as 'conv*'")
+
+
+def _check_bound(instance: Selector, attribute: Attribute[Any], value: object) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise _refused(instance, attribute, value, "an integer of at least 0, or None")
+
+
+def _refused(instance: Selector, attribute: Attribute[Any], value: object, needs: str) -> UsageError:
+    kind = type(instance).__name__
+    return UsageError(
+        f"{attribute.name} of {kind}", who=kind, cannot="compare with it", got=repr(value), needs=needs
+    )
+
+
 @frozen(repr=False)
 class _Glob(Selector):
-    pattern: str = field(validator=instance_of(str))
+    pattern: str = field(validator=_check_pattern)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.pattern!r})"
@@ -164,8 +183,8 @@ class name(_Glob):
 class size(Selector):
     """Constants with at least `min` and at most `max` elements."""
 
-    min: int | None = field(default=None, validator=optional([instance_of(int), ge(0)]), kw_only=True)
-    max: int | None = field(default=None, validator=optional([instance_of(int), ge(0)]), kw_only=True)
+    min: int | None = field(default=None, validator=_check_bound, kw_only=True)
+    max: int | None = field(default=None, validator=_check_bound, kw_only=True)
 
     def holds(self, weight: Weight) -> bool:
         return (self.min is None or weight.size >= self.min) and (self.max is None or weight.size <= self.max)

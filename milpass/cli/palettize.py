@@ -8,7 +8,7 @@ import click
 
 from milpass.cli.options import MODEL, field_option
 from milpass.cli.progress import progress
-from milpass.cli.show import show_plan, show_reasons
+from milpass.cli.show import show_plan, show_rows
 from milpass.errors import NothingCompressed
 from milpass.passes import fit_lut, replace_const_with_lut, select_weights
 
@@ -56,6 +56,6 @@ def palettize(
             with progress() as report:
                 _, plan = apply(pipeline, model, output, overwrite=overwrite, progress=report)
     except NothingCompressed as nothing:
-        show_reasons(nothing.plan, err=True)
+        show_rows(nothing.plan, everything=everything, err=True)
         raise
     show_plan(plan, everything=everything, written=None if dry_run else output)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import click
 
-from milpass.plan import HEADINGS, REASONS, Plan, Skipped, cells
+from milpass.plan import HEADINGS, REASONS, REFUSED_AFTER_CHOICE, Plan, Skipped, cells
 from milpass.tabulation import is_number_column, tabulate
 
 
-def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, with rich on a terminal."""
-    if not sys.stdout.isatty():
-        click.echo(tabulate(headings, rows))
+def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False) -> None:
+    """Print a table, with rich on a terminal; to standard error where there is no result to show."""
+    if not (sys.stderr if err else sys.stdout).isatty():
+        click.echo(tabulate(headings, rows), err=err)
         return
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -28,15 +28,12 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(heading, justify="right" if is_number_column(column) else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, markup=False).print(table)
+    Console(highlight=False, markup=False, stderr=err).print(table)
 
 
 def show_plan(plan: Plan, *, everything: bool, written: Path | None) -> None:
     """Print the chosen weights, or all, then the reasons of the others, notes, and the sum."""
-    rows = plan.rows if everything else plan.replaced
-    show_table(HEADINGS, [cells(row) for row in rows])
-    if not everything:
-        show_reasons(plan)
+    show_rows(plan, everything=everything)
     for note in plan.notes:
         click.echo(note)
     before = sum(row.weight.nbytes for row in plan.rows)
@@ -48,10 +45,20 @@ def show_plan(plan: Plan, *, everything: bool, written: Path | None) -> None:
     )
 
 
-def show_reasons(plan: Plan, *, err: bool = False) -> None:
-    """Print how many weights are left as they are, for each reason, with an example."""
-    entries = [row.entry for row in plan.skipped if isinstance(row.entry, Skipped)]
-    examples = {entry.code: entry.reason for entry in reversed(entries)}
-    for code, count in Counter(entry.code for entry in entries).most_common():
+def show_rows(plan: Plan, *, everything: bool, err: bool = False) -> None:
+    """Print all rows, or those that were chosen and how many others there are for each reason."""
+    rows = plan.rows if everything else plan.chosen
+    if rows:
+        show_table(HEADINGS, [cells(row) for row in rows], err=err)
+    if not everything:
+        _show_reasons(plan, err=err)
+
+
+def _show_reasons(plan: Plan, *, err: bool) -> None:
+    """Print how many weights nobody chose, for each reason, with an example."""
+    entries = [row.entry for row in plan.rows if isinstance(row.entry, Skipped)]
+    skipped = [entry for entry in entries if entry.code not in REFUSED_AFTER_CHOICE]
+    examples = {entry.code: entry.reason for entry in reversed(skipped)}
+    for code, count in Counter(entry.code for entry in skipped).most_common():
         example = "" if examples[code] == REASONS[code] else f" (such as: {examples[code]})"
         click.echo(f"{count} left as they are: {REASONS[code]}{example}", err=err)

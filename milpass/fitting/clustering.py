@@ -40,23 +40,25 @@ class Clustering:
 
 @frozen(eq=False)
 class _Path:
-    """The best clustering at one price: `total` is its cost with the price paid for each cluster."""
+    """The best clustering when each cluster costs `price`; `cost` is its squared error alone."""
 
     price: float
     edges: NDArray[np.int64]
-    total: float
+    cost: float
 
     @property
     def count(self) -> int:
         return self.edges.size - 1
 
-    @property
-    def cost(self) -> float:
-        return self.total - self.count * self.price
-
     def gap(self, k: int) -> float:
         """What a clustering with k clusters could save at most: each one less costs `price`."""
         return (k - self.count) * self.price
+
+    def is_as_good_as(self, k: int) -> bool:
+        """Whether no clustering with k clusters is better."""
+        if self.count < k:
+            return self.cost <= 0 or self.gap(k) <= PROVEN * self.cost
+        return self.count == k
 
 
 class _Sweeper:
@@ -66,7 +68,7 @@ class _Sweeper:
         size = distribution.values.size
         self._exact = exact
         self._sums = np.empty((size + 1, 5 if exact else 3))
-        self._best = np.empty(size + 1)
+        self._best = np.empty((size + 1, 2))
         self._work = [np.empty(size + 1, np.int64) for _ in range(3)]
         values, counts = distribution.values, distribution.counts
         if exact:
@@ -81,13 +83,18 @@ class _Sweeper:
         """The sum of squares that costs are differences of."""
         return float(self._sums[-1, 2])
 
+    @property
+    def noise(self) -> float:
+        """What rounding may do to a cost, where the sums are not exact."""
+        return 4 * float(np.finfo(np.float64).eps) * self.spread
+
     def sweep(self, price: float) -> _Path:
         """The best clustering when each cluster costs `price`."""
         kernels.clustering.sweep(self._sums, self._exact, price, self._best, *self._work)
-        edges = [self._best.size - 1]
+        edges = [len(self._best) - 1]
         while edges[-1]:
             edges.append(int(self._work[0][edges[-1]]))
-        return _Path(price, np.array(edges[::-1]), float(self._best[-1]))
+        return _Path(price, np.array(edges[::-1]), float(self._best[-1, 0]))
 
 
 def cluster(distribution: Distribution, k: int) -> Clustering:
@@ -96,13 +103,13 @@ def cluster(distribution: Distribution, k: int) -> Clustering:
     if size <= k:
         return Clustering(np.arange(size + 1), distribution.values.copy(), 0.0, 0.0)
     sweeper = _Sweeper(distribution, exact=False)
-    found = _search(sweeper, k, _first_guess(sweeper.spread, k))
-    clustering = _measured(distribution, found)
-    noise = 4 * np.finfo(np.float64).eps * sweeper.spread
-    if noise > TOLERATED_NOISE * clustering.cost:
-        found = _search(_Sweeper(distribution, exact=True), k, found.price)
-        clustering = _measured(distribution, found)
-    return clustering
+    guess = _first_guess(sweeper.spread, k)
+    found = _search(sweeper, k, guess, noise=sweeper.noise)
+    if found and sweeper.noise <= TOLERATED_NOISE * found.cost:
+        return _measured(distribution, found)
+    found = _search(_Sweeper(distribution, exact=True), k, found.price if found else guess, noise=0.0)
+    assert found is not None
+    return _measured(distribution, found)
 
 
 def _first_guess(spread: float, k: int) -> float:
@@ -116,20 +123,31 @@ class _Found:
 
     edges: NDArray[np.int64]
     price: float
+    cost: float
     bound: float
 
 
-def _search(sweeper: _Sweeper, k: int, price: float) -> _Found:
-    """Find the price at which k clusters are best, or the two solutions that lie on either side of k."""
+def _search(sweeper: _Sweeper, k: int, price: float, *, noise: float) -> _Found | None:
+    """Find the price at which k clusters are best, or join the two solutions on either side of k.
+
+    None where prices would have to be below `noise`, so that rounding decides.
+    """
     few: _Path | None = None
     many: _Path | None = None
     for attempt in count():
+        if price < noise:
+            return None
         path = sweeper.sweep(price)
-        if path.count == k or (path.count < k and path.gap(k) <= PROVEN * path.cost):
-            return _Found(path.edges, price, path.cost - path.gap(k))
-        if few and many and path.count in (few.count, many.count) and attempt > GUESSES:
+        if path.is_as_good_as(k):
+            return _Found(path.edges, price, path.cost, path.cost - path.gap(k))
+        if path.count < k:
+            nearer = few is None or path.count > few.count
+            few = path if few is None or many is None or path.count >= few.count else few
+        else:
+            nearer = many is None or path.count < many.count
+            many = path if many is None or few is None or path.count <= many.count else many
+        if few and many and attempt > GUESSES and not nearer:
             return _spliced(few, many, k)
-        few, many = (path, many) if path.count < k else (few, path)
         price = _next_price(few, many, k, interpolate=attempt < GUESSES)
     raise AssertionError("unreachable")
 
@@ -159,7 +177,8 @@ def _spliced(few: _Path, many: _Path, k: int) -> _Found:
     crossing = int(np.flatnonzero(behind[:-1] & ~behind[1:])[0])
     edges = np.concatenate([few.edges[: crossing + 1], many.edges[crossing + surplus + 1 :]])
     price = (few.cost - many.cost) / (many.count - few.count)
-    return _Found(edges, price, few.cost - price * (k - few.count))
+    cost = few.cost - price * (k - few.count)
+    return _Found(edges, price, cost, cost)
 
 
 def _measured(distribution: Distribution, found: _Found) -> Clustering:

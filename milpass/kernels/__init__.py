@@ -4,6 +4,12 @@ Each file here is Python that Cython compiles in its pure Python mode.  Where no
 files run as they are, about a hundred times slower, if the `cython` package is installed.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
 from milpass.errors import InstallationError
 
 try:
@@ -21,5 +27,22 @@ except ModuleNotFoundError as error:
     ) from None
 
 COMPILED: bool = not str(clustering.__file__).endswith(".py")
+
+
+def _plain(module: ModuleType) -> Any:
+    """An uncompiled kernel, handed views of memory: numpy's own scalars overflow where C's do not."""
+
+    def viewing(function: Callable[..., None]) -> Callable[..., None]:
+        def run(*arguments: Any) -> None:
+            function(*(memoryview(a) if hasattr(a, "dtype") else a for a in arguments))
+
+        return run
+
+    public = {name: f for name, f in vars(module).items() if callable(f) and not name.startswith("_")}
+    return SimpleNamespace(**{name: viewing(function) for name, function in public.items()})
+
+
+if not COMPILED:
+    assignment, bits, clustering, histogram = map(_plain, (assignment, bits, clustering, histogram))
 
 __all__ = ["COMPILED", "assignment", "bits", "clustering", "histogram"]

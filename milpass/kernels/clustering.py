@@ -166,15 +166,19 @@ def interval_cost(
 def is_better(
     sums: cython.const[cython.double][:, ::1],
     exact: cython.bint,
-    best: cython.const[cython.double][::1],
+    price: cython.double,
+    best: cython.const[cython.double][:, ::1],
     late: cython.Py_ssize_t,
     early: cython.Py_ssize_t,
     end: cython.Py_ssize_t,
 ) -> cython.bint:
-    """Whether a last cluster that starts at `late` beats one that starts at `early`, up to `end`."""
-    return best[late] + interval_cost(sums, exact, late, end) < best[early] + interval_cost(
-        sums, exact, early, end
-    )
+    """Whether a last cluster that starts at `late` beats one that starts at `early`, up to `end`.
+
+    Costs are compared apart from what is paid for clusters, which may be greater by any factor.
+    """
+    late_cost: cython.double = best[late, 0] + interval_cost(sums, exact, late, end)
+    early_cost: cython.double = best[early, 0] + interval_cost(sums, exact, early, end)
+    return late_cost - early_cost < price * (best[early, 1] - best[late, 1])
 
 
 @cython.cfunc
@@ -184,7 +188,8 @@ def is_better(
 def first_better(
     sums: cython.const[cython.double][:, ::1],
     exact: cython.bint,
-    best: cython.const[cython.double][::1],
+    price: cython.double,
+    best: cython.const[cython.double][:, ::1],
     late: cython.Py_ssize_t,
     early: cython.Py_ssize_t,
     below: cython.Py_ssize_t,
@@ -194,18 +199,18 @@ def first_better(
     step: cython.Py_ssize_t = 1
     above: cython.Py_ssize_t = below + 1
     middle: cython.Py_ssize_t
-    while above <= size and not is_better(sums, exact, best, late, early, above):
+    while above <= size and not is_better(sums, exact, price, best, late, early, above):
         below = above
         step *= 2
         above += step
     if above > size:
         above = size + 1
-        if below == size or not is_better(sums, exact, best, late, early, size):
+        if below == size or not is_better(sums, exact, price, best, late, early, size):
             return above
         above = size
     while above - below > 1:
         middle = (below + above) // 2
-        if is_better(sums, exact, best, late, early, middle):
+        if is_better(sums, exact, price, best, late, early, middle):
             above = middle
         else:
             below = middle
@@ -216,16 +221,17 @@ def sweep(
     sums: cython.const[cython.double][:, ::1],
     exact: cython.bint,
     price: cython.double,
-    best: cython.double[::1],
+    best: cython.double[:, ::1],
     previous: cython.longlong[::1],
     candidates: cython.longlong[::1],
     starts: cython.longlong[::1],
 ) -> None:
-    """Write the least cost up to each position, `price` paid for each cluster, and where its last one starts.
+    """Find the best clustering up to each position when each cluster costs `price`.
 
-    The queue holds the starts of a last cluster that are still the best somewhere ahead (`candidates`),
-    and the end from which each is (`starts`); the Monge property keeps both ascending.  All four arrays
-    written have one element more than there are values.
+    Writes its cost without the price and its number of clusters (the columns of `best`), and where its
+    last cluster starts (`previous`).  The queue holds the starts of a last cluster that are still the best
+    somewhere ahead (`candidates`), and the end from which each is (`starts`); the Monge property keeps both
+    ascending.  All four arrays written have one element more than there are values.
     """
     size: cython.Py_ssize_t = sums.shape[0] - 1
     head: cython.Py_ssize_t = 0
@@ -233,7 +239,8 @@ def sweep(
     end: cython.Py_ssize_t
     start: cython.Py_ssize_t
     takeover: cython.Py_ssize_t
-    best[0] = 0.0
+    best[0, 0] = 0.0
+    best[0, 1] = 0.0
     candidates[0] = 0
     starts[0] = 1
     with cython.nogil:
@@ -241,16 +248,17 @@ def sweep(
             while head < tail and starts[head + 1] <= end:
                 head += 1
             start = candidates[head]
-            best[end] = best[start] + interval_cost(sums, exact, start, end) + price
+            best[end, 0] = best[start, 0] + interval_cost(sums, exact, start, end)
+            best[end, 1] = best[start, 1] + 1.0
             previous[end] = start
             if end == size:
                 break
             starts[head] = end + 1
-            while tail >= head and is_better(sums, exact, best, end, candidates[tail], starts[tail]):
+            while tail >= head and is_better(sums, exact, price, best, end, candidates[tail], starts[tail]):
                 tail -= 1
             takeover = end + 1
             if tail >= head:
-                takeover = first_better(sums, exact, best, end, candidates[tail], starts[tail], size)
+                takeover = first_better(sums, exact, price, best, end, candidates[tail], starts[tail], size)
             if takeover <= size:
                 tail += 1
                 candidates[tail] = end

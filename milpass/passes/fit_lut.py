@@ -25,7 +25,7 @@ def _refused(instance: Pass, attribute: Attribute[Any], value: object, needs: st
 
 
 def _check_mode(instance: Pass, attribute: Attribute[Any], value: object) -> None:
-    if value not in MODES:
+    if not isinstance(value, str) or value not in MODES:
         raise _refused(instance, attribute, value, " or ".join(map(repr, MODES)))
 
 
@@ -35,13 +35,13 @@ def _check_nbits(instance: Pass, attribute: Attribute[Any], value: object) -> No
 
 
 def _check_granularity(instance: Pass, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, Granularity):
-        raise _refused(instance, attribute, value, "PerTensor()")
+    if not isinstance(value, PerTensor):
+        raise _refused(instance, attribute, value, "PerTensor(), all that this version carries out")
 
 
 def _check_not_yet(instance: Pass, attribute: Attribute[Any], value: object) -> None:
     """Fields that texts may already name, and that this version carries out at their default only."""
-    if value != attribute.default or type(value) is not type(attribute.default):
+    if type(value) is not type(attribute.default) or value != attribute.default:
         raise _refused(
             instance, attribute, value, f"{attribute.default!r}, all that this version carries out"
         )

@@ -21,6 +21,10 @@ class Target(Protocol):
     """One opened model."""
 
     @property
+    def name(self) -> str:
+        """How errors name the model."""
+
+    @property
     def format(self) -> str:
         """The name of its format, by which the pipeline finds the dialect."""
 

@@ -40,7 +40,7 @@ def destination(out: Path, *, source: Path, overwrite: bool) -> Iterator[Path]:
     """A new folder beside `out`, which takes its place at the end, or vanishes after an error."""
     check_destination(out, source=source, overwrite=overwrite)
     token = os.urandom(4).hex()
-    folder = out.absolute().with_name(f".{out.name}.{token}.milpass-partial")
+    folder = out.absolute().with_name(f".{out.name[:40]}.{token}.milpass-partial")
     try:
         folder.mkdir()
         yield folder
@@ -56,7 +56,7 @@ def _move_into_place(folder: Path, out: Path, token: str) -> None:
     if not os.path.lexists(out):
         folder.rename(out)
         return
-    aside = out.with_name(f".{out.name}.{token}.milpass-replaced")
+    aside = out.with_name(f".{out.name[:40]}.{token}.milpass-replaced")
     out.rename(aside)
     try:
         folder.rename(out)

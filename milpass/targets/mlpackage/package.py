@@ -53,6 +53,11 @@ class Package:
         return self._layout.root
 
     @property
+    def name(self) -> str:
+        """How errors name the package: its path."""
+        return str(self.path)
+
+    @property
     def format(self) -> str:
         """The operating system release whose opset the program uses."""
         return program_format(self._model.mlProgram)

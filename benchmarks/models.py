@@ -1,0 +1,118 @@
+"""Weights and packages to measure with: the same ones on every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from benchmarks.peer import coremltools
+
+OUTLIERS = 0.0005
+
+
+def layered_weight(seed: int, outputs: int, inputs: int) -> NDArray[np.float16]:
+    """Normal, each output channel with a log-normal scale of its own, 1 in 2,000 far out."""
+    rng = np.random.default_rng(seed)
+    weight = rng.standard_normal((outputs, inputs), dtype=np.float32)
+    weight *= np.exp(0.5 * rng.standard_normal((outputs, 1), dtype=np.float32)) / np.sqrt(inputs)
+    far = rng.random(weight.shape, dtype=np.float32) < OUTLIERS
+    weight[far] *= rng.uniform(5, 20, np.count_nonzero(far)).astype(np.float32)
+    return weight.astype(np.float16)
+
+
+def heavy_tailed_weight(seed: int, outputs: int, inputs: int) -> NDArray[np.float16]:
+    """Student's t with three degrees of freedom: single values a hundred times the typical one."""
+    rng = np.random.default_rng(seed)
+    weight: NDArray[np.float64] = rng.standard_t(3, (outputs, inputs)) / np.sqrt(3 * inputs)
+    return weight.astype(np.float16)
+
+
+@frozen
+class Network:
+    """Feed-forward blocks, each a linear layer up, an activation, a linear layer down, and a sum."""
+
+    width: int
+    hidden: int
+    blocks: int
+
+    @property
+    def weights(self) -> int:
+        """The number of weights, biases not counted."""
+        return 2 * self.width * self.hidden * self.blocks
+
+
+NETWORKS = {
+    "1M": Network(width=250, hidden=1000, blocks=2),
+    "25M": Network(width=1250, hidden=2500, blocks=4),
+}
+
+
+def single_linear(weight: NDArray[np.float16]) -> Any:
+    """A PyMIL program of one linear layer, newly made: passes change it."""
+    mb, tensor = _builder(weight.shape[1])
+
+    @mb.program(input_specs=[tensor], opset_version=coremltools().target.iOS16)  # type: ignore[untyped-decorator]
+    def program(x: Any) -> Any:
+        return mb.linear(x=x, weight=weight, name="y")
+
+    return program
+
+
+def feed_forward(network: Network, seed: int) -> Any:
+    """A PyMIL program of a network; gelu and relu take turns."""
+    mb, tensor = _builder(network.width)
+
+    @mb.program(input_specs=[tensor], opset_version=coremltools().target.iOS16)  # type: ignore[untyped-decorator]
+    def program(x: Any) -> Any:
+        for block in range(network.blocks):
+            up = layered_weight(seed + 2 * block, network.hidden, network.width)
+            down = layered_weight(seed + 2 * block + 1, network.width, network.hidden)
+            inner = mb.linear(x=x, weight=up, name=f"up_{block}")
+            active = mb.relu(x=inner) if block % 2 else mb.gelu(x=inner, mode="TANH_APPROXIMATION")
+            x = mb.add(x=x, y=mb.linear(x=active, weight=down, name=f"down_{block}"))
+        return x
+
+    return program
+
+
+def _builder(width: int) -> tuple[Any, Any]:
+    """PyMIL's builder, and the type of an fp16 input of one row."""
+    coremltools()
+    from coremltools.converters.mil import Builder
+    from coremltools.converters.mil.mil import types
+
+    return Builder, Builder.TensorSpec((1, width), dtype=types.fp16)
+
+
+def converted(program: Any) -> Any:
+    """The `MLModel` of a program, for iOS16."""
+    ct = coremltools()
+    return ct.convert(
+        program, convert_to="mlprogram", minimum_deployment_target=ct.target.iOS16, skip_model_load=True
+    )
+
+
+def package(name: str, folder: Path) -> Path:
+    """The package of a network of NETWORKS in a folder, made where it is not there yet."""
+    path = folder / f"feed-forward-{name}.mlpackage"
+    if not path.exists():
+        converted(feed_forward(NETWORKS[name], seed=1000)).save(str(path))
+    return path
+
+
+@contextmanager
+def model_folder(kept: Path | None) -> Iterator[Path]:
+    """The folder for packages: the caller's, or a temporary one that is removed afterwards."""
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        yield kept
+        return
+    with TemporaryDirectory(prefix="milpass-benchmarks-") as temporary:
+        yield Path(temporary)

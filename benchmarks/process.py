@@ -1,0 +1,86 @@
+"""Whole processes, imports included: a package in, a palettized package out; time and peak memory."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from benchmarks import models
+from benchmarks.rows import Row, Target, at_least, more_than
+from benchmarks.timing import Samples, Usage, run_command, seconds, usage_samples
+
+MILPASS = str(Path(sys.executable).with_name("milpass"))
+PEER = """
+import sys
+import coremltools as ct
+import coremltools.optimize.coreml as cto
+model = ct.models.MLModel(sys.argv[1], skip_model_load=True)
+config = cto.OptimizationConfig(cto.OpPalettizerConfig(mode="kmeans", nbits=4))
+cto.palettize_weights(model, config).save(sys.argv[2])
+"""
+TIME_TARGETS = {"1M": at_least(6), "25M": at_least(18)}
+MEMORY_TARGETS: dict[str, Target] = {"25M": more_than(2)}
+ROUNDS = {"1M": 9, "25M": 7}
+QUICK_ROUNDS = {"1M": 2, "25M": 1}
+
+
+def rows(quick: bool, folder: Path) -> Iterator[Row]:
+    """Each network: its time, then its memory."""
+    for name in models.NETWORKS:
+        source = models.package(name, folder)
+        runs = _runs(source, folder, rounds=(QUICK_ROUNDS if quick else ROUNDS)[name])
+        yield from _rows(name, *zip(*runs, strict=True))
+
+
+def _runs(source: Path, folder: Path, rounds: int) -> list[tuple[Usage, Usage, float]]:
+    """Ours, theirs and the copy in turn, each over what it wrote before; the first round only warms up."""
+    ours, theirs, copy = (folder / f"out-{who}.mlpackage" for who in ("ours", "theirs", "copy"))
+    options = ["--nbits", "4", "--overwrite"]
+    palettize = partial(run_command, [MILPASS, "palettize", str(source), "-o", str(ours), *options])
+    coremltools = partial(run_command, [sys.executable, "-c", PEER, str(source), str(theirs)])
+    floor = partial(seconds, partial(_copy_package, source, copy))
+    runs: list[tuple[Usage, Usage, float]] = []
+    for _ in range(rounds + 1):
+        runs.append((palettize(), coremltools(), floor()))
+    for path in (ours, theirs, copy):
+        shutil.rmtree(path)
+    return runs[1:]
+
+
+def _rows(
+    name: str, ours: tuple[Usage, ...], theirs: tuple[Usage, ...], copies: tuple[float, ...]
+) -> Iterator[Row]:
+    """The time of a network, and its memory."""
+    our_time, our_memory = usage_samples(ours)
+    their_time, their_memory = usage_samples(theirs)
+    yield Row(
+        f"package of {name} fp16, 4 bits: time",
+        "s",
+        our_time,
+        their_time,
+        Samples(copies),
+        ratio=their_time.over(our_time),
+        target=TIME_TARGETS.get(name),
+    )
+    yield Row(
+        f"package of {name} fp16, 4 bits: peak memory",
+        "MB",
+        our_memory,
+        their_memory,
+        ratio=their_memory.over(our_memory),
+        target=MEMORY_TARGETS.get(name),
+    )
+
+
+def _copy_package(source: Path, out: Path) -> None:
+    """Read and write every byte: `copyfileobj` copies through memory, so nothing is shared (reflinked)."""
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(source, out, copy_function=_copy_file)
+
+
+def _copy_file(source: str, out: str) -> None:
+    with open(source, "rb") as reading, open(out, "wb") as writing:
+        shutil.copyfileobj(reading, writing, 1 << 20)

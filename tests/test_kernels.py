@@ -1,0 +1,252 @@
+"""Each kernel, compiled and as plain Python, against a twin in numpy or in fractions."""
+
+import os
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from importlib.util import module_from_spec, spec_from_file_location
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import milpass
+from milpass import kernels
+from tests.strategies import quick
+
+PACKAGE = Path(milpass.__file__).parent
+QUICK = quick(max_examples=40, derandomize=True)
+NBITS = range(1, 9)
+INTEGERS = st.integers(-9, 9).map(float)
+FP32 = st.floats(-(2.0**100), 2.0**100, width=32).map(lambda value: value + 0.0)
+
+
+def arrays(dtype, elements, *, least=0, most=40):
+    return hnp.arrays(dtype, st.integers(least, most), elements=elements)
+
+
+def without_compiled(name):
+    """A kernel's file as plain Python, handed memoryviews: numpy's own scalars overflow in shifts."""
+    spec = spec_from_file_location(f"uncompiled_{name}", PACKAGE / "kernels" / f"{name}.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+PLAIN = {name: without_compiled(name) for name in ("assignment", "bits", "clustering", "histogram")}
+
+
+def run_plain(name, *args):
+    module, function = name.split(".")
+    views = [memoryview(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
+    getattr(PLAIN[module], function)(*views)
+
+
+def run_compiled(name, *args):
+    module, function = name.split(".")
+    getattr(getattr(kernels, module), function)(*args)
+
+
+@pytest.fixture(scope="module", params=[run_compiled, run_plain])
+def run(request):
+    if request.param is run_compiled and not kernels.COMPILED:
+        pytest.skip("the kernels are not compiled here")
+    return request.param
+
+
+@pytest.mark.skipif("CI" not in os.environ, reason="only where a compiler is promised")
+def test_kernels_are_compiled_where_a_compiler_is_promised():
+    assert kernels.COMPILED is True
+
+
+def milpass_not_compiled(folder, code):
+    """Run Python with a milpass that has no compiled kernels."""
+    shutil.copytree(PACKAGE, folder / "milpass", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    environment, command = {**os.environ, "PYTHONPATH": str(folder)}, [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_one_line_names_both_remedies_where_kernels_cannot_run(tmp_path):
+    code = "try: import milpass.kernels\nexcept ImportError as error: print(type(error).__name__, str(error))"
+    (tmp_path / "cython.py").write_text("raise ModuleNotFoundError('no cython here', name='cython')\n")
+    done = milpass_not_compiled(tmp_path, code)
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("InstallationError")
+    assert "C compiler" in line and "pip install cython" in line
+
+
+def test_indices_are_packed_and_unpacked_where_nothing_is_compiled(tmp_path):
+    code = (
+        "import numpy as np\n"
+        "from milpass import kernels\n"
+        "from milpass.encodings import Indices\n"
+        "array = np.arange(40, dtype=np.uint8) % 16\n"
+        "packed = Indices.of(array, 4).packed()\n"
+        "print(kernels.COMPILED, np.array_equal(Indices.unpacked(packed, (40,), 4).array(), array))"
+    )
+    done = milpass_not_compiled(tmp_path, code)
+    assert (done.stdout.split(), done.stderr) == (["False", "True"], "")
+
+
+@QUICK
+@given(arrays(np.uint16, st.integers(0, 0xFFFF)), arrays(np.uint16, st.sampled_from([0, 7, 0xFFFF])))
+def test_count_patterns(run, spread, crowded):
+    patterns = np.concatenate([spread, crowded])
+    counters = np.zeros((4, 1 << 16), np.uint32)
+    run("histogram.count_patterns", patterns, counters)
+    run("histogram.count_patterns", crowded, counters)  # counts are added
+    expected = np.bincount(np.concatenate([patterns, crowded]), minlength=1 << 16)
+    assert np.array_equal(counters.sum(axis=0), expected)
+
+
+@QUICK
+@given(arrays(np.uint16, st.integers(0, 0xFFFF)), st.integers(0, 1 << 30))
+def test_look_up(run, patterns, seed):
+    index_of = np.random.default_rng(seed).integers(0, 256, 1 << 16).astype(np.uint8)
+    indices = np.zeros(patterns.size, np.uint8)
+    run("assignment.look_up", patterns, index_of, indices)
+    assert np.array_equal(indices, np.take(index_of, patterns))
+
+
+@QUICK
+@given(st.data(), st.sampled_from(NBITS))
+def test_count_cuts(run, data, nbits):
+    size = (1 << nbits) - 1
+    cuts = np.sort(data.draw(arrays(np.float32, FP32, most=size)))
+    below = data.draw(st.integers(0, size - cuts.size))  # unused cuts: infinite, at either end
+    ends = np.full(below, -np.inf, np.float32), np.full(size - cuts.size - below, np.inf, np.float32)
+    values = np.concatenate([data.draw(arrays(np.float32, FP32)), cuts])  # a cut is not below itself
+    indices = np.zeros(values.size, np.uint8)
+    run("assignment.count_cuts", values, np.concatenate([ends[0], cuts, ends[1]]), indices)
+    expected = below + np.count_nonzero(values[:, None] > cuts, axis=1)
+    assert np.array_equal(indices, expected)
+
+
+def packed_by_numpy(indices, nbits):
+    bits = np.unpackbits(indices[:, None], axis=1, count=nbits, bitorder="little")
+    return np.packbits(bits.reshape(-1), bitorder="little")
+
+
+@pytest.mark.parametrize("nbits", NBITS)
+@QUICK
+@given(data=st.data())
+def test_pack_and_unpack(run, nbits, data):
+    groups = data.draw(st.integers(0, 8))
+    elements = st.integers(0, (1 << nbits) - 1)
+    indices = data.draw(hnp.arrays(np.uint8, 8 * groups, elements=elements))
+    packed = np.zeros(groups * nbits, np.uint8)
+    run("bits.pack", indices.view("<u8"), nbits, packed)
+    assert np.array_equal(packed, packed_by_numpy(indices, nbits))
+    words = np.zeros(groups, "<u8")
+    run("bits.unpack", packed, nbits, words)
+    assert np.array_equal(words.view(np.uint8), indices)
+
+
+def distribution(values):
+    """Distinct values, ascending, with counts from 1 to 5."""
+    values = np.unique(values).astype(np.float64)
+    return values, 1.0 + np.arange(values.size) * 3 % 5
+
+
+def moments(values, counts, centre):
+    """The sums of w, w x and w x**2 before each position, in fractions."""
+    sums = [(Fraction(0),) * 3]
+    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+        x, w = Fraction(value) - Fraction(centre), Fraction(count)
+        sums.append((sums[-1][0] + w, sums[-1][1] + w * x, sums[-1][2] + w * x * x))
+    return sums
+
+
+@QUICK
+@given(arrays(np.float32, FP32, least=1, most=12))
+def test_accumulate(run, drawn):
+    values, counts = distribution(drawn)
+    check_accumulated(run, values, counts, float(values[values.size // 2]))
+
+
+def test_accumulate_loses_no_more_with_many_values(run):
+    values = 1 + np.random.default_rng(1).random(2000)  # plain sums of them are off by eight units and more
+    check_accumulated(run, *distribution(values), 0.0)
+
+
+def check_accumulated(run, values, counts, centre):
+    """Each sum is off by no more than a few roundings of its own size."""
+    sums = np.empty((values.size + 1, 3))
+    run("clustering.accumulate", values, counts, centre, sums)
+    shifted = values - centre  # itself rounded, once
+    exact, sizes = moments(shifted, counts, 0.0), moments(np.abs(shifted), counts, 0.0)
+    for row, expected, size in zip(sums.tolist(), exact, sizes, strict=True):
+        assert row[0] == expected[0]
+        for got, wanted, scale in zip(row[1:], expected[1:], size[1:], strict=True):
+            assert abs(Fraction(got) - wanted) <= scale * Fraction(3, 2**53)
+
+
+@QUICK
+@given(arrays(np.float32, FP32.filter(lambda x: x == 0 or abs(x) > 1e-30), least=1, most=12))
+def test_accumulate_exactly_holds_twice_the_digits(run, drawn):
+    values, counts = distribution(drawn)
+    counts *= 2.0**33 + 1  # so that a count times a value is rounded, too
+    origin = int(np.count_nonzero(values < 0))
+    sums = np.empty((values.size + 1, 5))
+    run("clustering.accumulate_exactly", values, counts, origin, sums)
+    signed = moments(values, counts, 0.0)
+    for row, at in zip(sums.tolist(), signed, strict=True):
+        mass, first, second = (there - here for there, here in zip(at, signed[origin], strict=True))
+        assert row[0] == mass
+        # outwards from the origin all terms have one sign, so the sum itself is the scale
+        assert abs(Fraction(row[1]) + Fraction(row[3]) - first) <= abs(first) / 2**96
+        assert abs(Fraction(row[2]) + Fraction(row[4]) - second) <= abs(second) / 2**96
+
+
+def least_total(sums, price):
+    """The least cost of each prefix over all positions of its cuts, each interval at a price."""
+    best = [Fraction(0)]
+    for end in range(1, len(sums)):
+        best.append(min(best[start] + interval_cost(sums, start, end) + price for start in range(end)))
+    return best
+
+
+def interval_cost(sums, start, end):
+    mass, first, second = (there - here for there, here in zip(sums[end], sums[start], strict=True))
+    return second - first * first / mass
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@QUICK
+@given(
+    drawn=st.one_of(
+        arrays(np.float64, INTEGERS, least=1, most=12), arrays(np.float32, FP32, least=1, most=9)
+    ),
+    share=st.floats(0, 1),
+)
+def test_sweep_is_the_shortest_path(run, exact, drawn, share):
+    values, counts = distribution(drawn)
+    sums = np.empty((values.size + 1, 5 if exact else 3))
+    first = int(np.count_nonzero(values < 0)) if exact else float(values[values.size // 2])
+    run("clustering.accumulate_exactly" if exact else "clustering.accumulate", values, counts, first, sums)
+    true_sums = moments(values, counts, 0.0)
+    spread = interval_cost(true_sums, 0, values.size)
+    price = float(spread) * share**4
+    best, work = np.empty((values.size + 1, 2)), [np.empty(values.size + 1, np.int64) for _ in range(3)]
+    run("clustering.sweep", sums, exact, price, best, *work)
+    noise = spread * Fraction(1, 10**12) + Fraction(price) * values.size / 10**14
+    for end, wanted in enumerate(least_total(true_sums, Fraction(price))):
+        starts = path_to(end, work[0])
+        cost = sum((interval_cost(true_sums, *pair) for pair in pairwise(starts)), Fraction(0))
+        assert best[end, 1] == len(starts) - 1
+        assert abs(Fraction(best[end, 0]) - cost) <= noise
+        assert cost + Fraction(price) * (len(starts) - 1) <= wanted + noise
+
+
+def path_to(end, previous):
+    """The edges of the intervals that the kernel chose up to `end`."""
+    edges = [end]
+    while edges[-1]:
+        edges.append(int(previous[edges[-1]]))
+    return edges[::-1]

@@ -1,0 +1,231 @@
+"""Plans: rows that are never lost, the printed table, and what the model's format lets stand."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from math import inf
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from attrs.exceptions import FrozenInstanceError
+from hypothesis import given
+
+from milpass.legality import settle
+from milpass.passes import fit_lut, replace_const_with_lut, select_weights
+from milpass.pipeline import Pipeline
+from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Result, Row, Selected, Skipped
+from milpass.records import Record
+from milpass.targets import Edit
+from milpass.weight import Key, Reader, Source, Weight
+from tests.strategies import models, pipelines, quick
+
+FIT = fit_lut(nbits=4)
+DONE = Replaced((FIT,), 9248, Result(squared_error=1.5, max_error=0.1875, snr=19.84))
+
+
+def weight(named: str, shape: tuple[int, ...], *ops: str, **changes: object) -> Weight:
+    readers = tuple(Reader(op, f"{op}_0", "weight", "weight") for op in ops)
+    made = Weight(Key("main", (), named), shape, "fp16", Source("weights/weight.bin", 64), readers)
+    return evolve(made, **changes)
+
+
+CONV = weight("conv_weight", (64, 32, 3, 3), "conv")
+TABLE = weight("table", (1000, 64), "matmul", "gather", "matmul", dtype="fp32")
+
+
+class FakeTarget:
+    """A model of a format, whose operations of some types mean another thing in the next one."""
+
+    def __init__(self, format: str, *obstacles: str) -> None:
+        self.format = format
+        self._obstacles = obstacles
+        self.asked: list[str] = []
+
+    def weights(self) -> tuple[Weight, ...]:
+        raise AssertionError("the plan has them")
+
+    def record(self, weight: Weight) -> Record:
+        raise AssertionError("planning reads nothing")
+
+    def obstacles(self, format: str) -> tuple[str, ...]:
+        self.asked.append(format)
+        return self._obstacles
+
+    def editing(self, out: Path, *, overwrite: bool, raise_to: str | None) -> AbstractContextManager[Edit]:
+        raise AssertionError("planning writes nothing")
+
+
+def settled(entry: Entry, target: FakeTarget, of: Weight = CONV) -> Plan:
+    return settle(Plan.of((of,)).update(lambda *_: entry), target)
+
+
+def test_a_new_plan_has_a_row_for_each_weight_and_none_is_chosen() -> None:
+    plan = Plan.of((CONV, TABLE))
+    assert [row.weight for row in plan.rows] == [CONV, TABLE]
+    assert {row.entry for row in plan.rows} == {Skipped("unselected", "no selection pass has looked at it")}
+    assert plan.skipped == plan.rows and plan.replaced == () and plan.notes == ()
+
+
+def test_update_makes_entries_anew_from_weight_and_entry() -> None:
+    plan = Plan.of((CONV, TABLE))
+    seen: list[tuple[Weight, Entry]] = []
+
+    def entry(of: Weight, found: Entry) -> Entry:
+        seen.append((of, found))
+        return DONE if of is CONV else found
+
+    updated = plan.update(entry)
+    assert seen == [(row.weight, row.entry) for row in plan.rows]
+    assert updated.replaced == (Row(CONV, DONE),) and updated.skipped == plan.rows[1:]
+    assert plan.replaced == ()
+
+
+def test_notes_are_added_in_order_and_plans_are_frozen() -> None:
+    plan = Plan.of((CONV,))
+    assert plan.note("one").note("two").notes == ("one", "two") and plan.notes == ()
+    assert plan.note("one").update(lambda _, entry: entry).notes == ("one",)
+    with pytest.raises(FrozenInstanceError):
+        plan.rows = ()  # type: ignore[misc]
+
+
+def test_bytes_of_a_row_are_the_weights_own_until_it_is_replaced() -> None:
+    assert CONV.nbytes == 64 * 32 * 3 * 3 * 2 == Row(CONV, Selected("s")).nbytes
+    assert Row(CONV, Replaced((FIT,))).nbytes == CONV.nbytes
+    assert Row(CONV, DONE).nbytes == 9248
+    assert [weight("w", (3,), dtype=t).nbytes for t in ("fp16", "bf16", "fp32", "fp64")] == [6, 6, 12, 24]
+
+
+GOLDEN = """\
+weight       op              shape       before  after  bits  SNR dB  max error  outcome
+-----------  --------------  ---------  -------  -----  ----  ------  ---------  -------------------------
+conv_weight  conv            64x32x3x3   36,864  9,248  4.01    19.8       0.19  lut kmeans 4 bits
+exact        conv            64x32x3x3   36,864  9,248  4.01     inf          0  lut kmeans 4 bits
+table        gather, matmul  1000x64    256,000                                  selected by a test
+fitted       linear          2x2              8                                  fitted: lut kmeans 4 bits
+old          constexpr_cast  8x8            128                                  already compressed
+eps          -               scalar           2                                  not read
+The model is raised.
+Another note."""
+
+
+def test_the_printed_table() -> None:
+    entries: dict[Weight, Entry] = {
+        CONV: DONE,
+        weight("exact", (64, 32, 3, 3), "conv"): Replaced((FIT,), 9248, Result(0.0, 0.0, inf)),
+        TABLE: Selected("a test"),
+        weight("fitted", (2, 2), "linear"): Fitted((FIT,)),
+        weight("old", (8, 8), encoded="constexpr_cast"): Skipped("encoded", "already compressed"),
+        weight("eps", ()): Skipped("where", "not read"),
+    }
+    plan = Plan.of(tuple(entries)).update(lambda of, _: entries[of])
+    assert str(plan.note("The model is raised.").note("Another note.")) == GOLDEN
+
+
+def test_an_empty_plan_prints_its_headings() -> None:
+    headings, rule = str(Plan.of(())).splitlines()
+    assert " ".join(headings.split()) == "weight op shape before after bits SNR dB max error outcome"
+    assert set(rule) == {"-", " "}
+
+
+@quick(max_examples=20)
+@given(models, pipelines)
+def test_every_weight_keeps_its_row_whatever_the_passes(
+    model: tuple[Weight, ...], pipeline: Pipeline
+) -> None:
+    plan = Plan.of(model)
+    for step in pipeline.passes:
+        plan = step.fold(plan)
+    plan = settle(plan, FakeTarget("iOS16"))
+    assert [row.weight for row in plan.rows] == list(model)
+    assert len(plan.replaced) + len(plan.skipped) == len(model), "settled rows are replaced or have a reason"
+    lines = str(plan).splitlines()[2:]
+    assert len(lines) == len(model) + len(plan.notes)
+    assert all(line.startswith(of.name) for line, of in zip(lines, model, strict=False))
+    assert all(row.entry.code in REASONS and row.entry.reason for row in plan.skipped)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("left", "code", "reason"),
+    [
+        (Selected("s"), "unfitted", "selected, but no pass fitted it"),
+        (Fitted((FIT,)), "unreplaced", "fitted, but no pass replaced it"),
+    ],
+)
+@pytest.mark.parametrize("format", ["iOS15", "iOS16", "iOS18"])
+def test_what_passes_left_undone_is_told(left: Entry, code: str, reason: str, format: str) -> None:
+    plan = settled(left, FakeTarget(format))
+    assert plan.rows[0].entry == Skipped(code, reason) and plan.notes == ()
+
+
+def test_reasons_given_before_are_kept() -> None:
+    reason = Skipped("rank", "rank 1")
+    assert settled(reason, FakeTarget("iOS18")).rows == (Row(CONV, reason),)
+
+
+@pytest.mark.parametrize(
+    ("nbits", "fp16", "fp32"),
+    # 2,049 elements: packed indices rounded up to bytes, and a table of 2, 4, 16, 64, 256 entries
+    [
+        (1, 257 + 4, 257 + 8),
+        (2, 513 + 8, 513 + 16),
+        (4, 1025 + 32, 1025 + 64),
+        (6, 1537 + 128, 1537 + 256),
+        (8, 2049 + 512, 2049 + 1024),
+    ],
+)
+def test_bytes_are_predicted_exactly(nbits: int, fp16: int, fp32: int) -> None:
+    for dtype, nbytes in (("fp16", fp16), ("fp32", fp32)):
+        entry = Replaced((fit_lut(nbits=nbits),))
+        plan = settled(entry, FakeTarget("iOS16"), weight("w", (3, 683), "linear", dtype=dtype))
+        assert plan.rows[0].entry == evolve(entry, nbytes=nbytes)
+        assert plan.rows[0].nbytes == nbytes and plan.notes == ()
+
+
+@pytest.mark.parametrize("nbits", [3, 5, 7])
+def test_bits_that_the_format_cannot_say_are_refused_with_those_it_can(nbits: int) -> None:
+    for format in ("iOS15", "iOS16"):
+        plan = settled(Replaced((fit_lut(nbits=nbits),)), FakeTarget(format))
+        skipped = Skipped("opset", f"iOS16 has no lut of {nbits} bits: 1, 2, 4, 6, 8")
+        assert plan.rows[0].entry == skipped and plan.notes == (), "nothing replaced, nothing raised"
+
+
+def test_one_encoding_inside_another_is_refused_by_ios16() -> None:
+    entry = settled(Replaced((FIT, FIT)), FakeTarget("iOS16")).rows[0].entry
+    assert isinstance(entry, Skipped) and entry.code == "opset" and "inside another" in entry.reason
+
+
+def test_a_format_without_a_dialect_is_refused_by_its_name() -> None:
+    target = FakeTarget("iOS18")
+    reason = "milpass writes no compressed constants for iOS18 yet"
+    assert settled(Replaced((FIT,)), target).rows[0].entry == Skipped("opset", reason)
+
+
+def test_obstacles_to_raising_are_named() -> None:
+    target = FakeTarget("iOS15", "gather", "topk")
+    plan = settled(Replaced((FIT,)), target)
+    entry = plan.rows[0].entry
+    assert isinstance(entry, Skipped) and entry.code == "opset"
+    assert "iOS15" in entry.reason and "iOS16 defines anew gather, topk" in entry.reason
+    assert target.asked == ["iOS16"] and plan.notes == ()
+
+
+def test_raising_is_noted_where_something_is_replaced() -> None:
+    plan = settled(Replaced((FIT,)), FakeTarget("iOS15"))
+    assert plan.rows[0].entry == Replaced((FIT,), 9248), "18,432 indices of 4 bits, 16 entries of fp16"
+    assert len(plan.notes) == 1 and plan.notes[0].startswith("The model is raised from iOS15 to iOS16")
+
+
+def test_ios16_is_not_asked_for_obstacles_and_not_raised() -> None:
+    target = FakeTarget("iOS16", "gather")
+    plan = settled(Replaced((FIT,)), target)
+    assert len(plan.replaced) == 1 and target.asked == [] and plan.notes == ()
+
+
+def test_the_three_passes_together() -> None:
+    plan = Plan.of((CONV, weight("bias", (64,), "conv")))
+    for step in (select_weights(), FIT, replace_const_with_lut()):
+        plan = step.fold(plan)
+    rows = settle(plan, FakeTarget("iOS16")).rows
+    assert rows[0].entry == Replaced((FIT,), 9248)
+    assert rows[1].entry == Skipped("size", "size 64 is not above 2048")
