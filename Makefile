@@ -4,16 +4,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 KERNELS := $(filter-out milpass/kernels/__init__.py,$(wildcard milpass/kernels/*.py))
 
-.PHONY: demo test test-core check bench clean
+.PHONY: demo test test-core test-long check bench clean
 
 demo: $(VENV)/.installed  ## compress the example model and show what it costs
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev check  ## the whole suite
-	$(BIN)/python -m pytest
+	MILPASS_EFFORT=1 $(BIN)/python -m pytest
 
-test-core: $(VENV)/.dev  ## the tests that need no coremltools, in seconds
-	$(BIN)/python -m pytest --ignore tests/with_coremltools
+test-core: $(VENV)/.dev  ## the tests that need no Core ML, in seconds
+	$(BIN)/python -m pytest tests/core
+
+test-long: $(VENV)/.dev  ## the same properties with fifty times the examples, in minutes
+	MILPASS_EFFORT=50 $(BIN)/python -m pytest tests/core
 
 check: $(VENV)/.dev  ## style, types, import directions
 	$(BIN)/ruff check .

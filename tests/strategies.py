@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from functools import partial
 
 from hypothesis import configuration, settings
 from hypothesis import strategies as st
@@ -18,7 +18,16 @@ from milpass.weight import Key, Reader, Source, Weight
 # hypothesis keeps tables of characters even without a database: not in the working folder
 configuration.set_hypothesis_home_dir(f"{tempfile.gettempdir()}/milpass-hypothesis")
 
-quick = partial(settings, deadline=None, database=None)
+# How many examples are drawn, relative to what a test asks for: few while one works, all in `make test`,
+# many in `make test-long`.
+EFFORT = float(os.environ.get("MILPASS_EFFORT", "0.25"))
+
+
+def quick(max_examples: int, *, derandomize: bool = False) -> settings:
+    """The settings of a property that is tried with about so many examples."""
+    drawn = max(int(max_examples * EFFORT), 5)
+    return settings(max_examples=drawn, deadline=None, database=None, derandomize=derandomize)
+
 
 NAMES = ("embed_weight_to_fp16", "layers_0_weight_to_fp16", "layers_0_weight", "layers.0.weight", "head", "w")
 OPS = ("conv", "linear", "gather", "add")

@@ -40,7 +40,7 @@ def _read_lut(operands: dict[str, Value]) -> Lut:
     table, packed = operands["lut"].data, operands["indices"].data
     shape = tuple(int(n) for n in operands["shape"].data)
     nbits = max(int(table.size).bit_length() - 1, 0)
-    if 1 << nbits != table.size or packed.size != -(-prod(shape) * nbits // 8):
+    if nbits not in LEGAL["lut"] or 1 << nbits != table.size or packed.size != -(-prod(shape) * nbits // 8):
         raise ValueError(f"a table of {table.size} entries with {packed.size} bytes of indices")
     indices = Indices.unpacked(packed, shape, nbits)
     return Lut(indices, Dense(table.reshape((1,) * len(shape) + (-1, 1))))

@@ -24,6 +24,8 @@ class Distribution:
     @classmethod
     def of(cls, array: NDArray[Any]) -> Distribution:
         """The distribution of a weight (fp16 or fp32); raises `NotFittable` for NaN and infinity."""
+        if array.size == 0:
+            raise NotFittable("it has no elements")
         values, counts = _READINGS[array.dtype.type](array.reshape(-1))
         if not (np.isfinite(values[0]) and np.isfinite(values[-1])):
             raise NotFittable(_non_finite(array))

@@ -237,11 +237,10 @@ def test_sweep_is_the_shortest_path(run, exact, drawn, share):
     run("clustering.sweep", sums, exact, price, best, *work)
     noise = spread * Fraction(1, 10**12) + Fraction(price) * values.size / 10**14
     for end, wanted in enumerate(least_total(true_sums, Fraction(price))):
-        starts = path_to(end, work[0])
-        cost = sum((interval_cost(true_sums, *pair) for pair in pairwise(starts)), Fraction(0))
-        assert best[end, 1] == len(starts) - 1
-        assert abs(Fraction(best[end, 0]) - cost) <= noise
-        assert cost + Fraction(price) * (len(starts) - 1) <= wanted + noise
+        pairs = list(pairwise(path_to(end, work[0])))
+        cost = sum(interval_cost(true_sums, *pair) for pair in pairs)
+        assert best[end, 1] == len(pairs) and abs(Fraction(best[end, 0]) - cost) <= noise
+        assert cost + Fraction(price) * len(pairs) <= wanted + noise
 
 
 def path_to(end, previous):
