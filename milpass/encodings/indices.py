@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from milpass import kernels
 
 # A part: a multiple of 8, so that every packed part ends on a byte; small enough for the second-level cache.
-PART = 1 << 16
+PART = 1 << 18
 
 
 @frozen(eq=False)
@@ -66,6 +66,8 @@ class Indices:
 
     def packed(self) -> NDArray[np.uint8]:
         """All of them in ceil(size * nbits / 8) bytes, least significant bit first."""
+        if self.nbits == 8:
+            return self.array().reshape(-1)
         octets = np.empty(-(-self.size // 8) * self.nbits, np.uint8)
         at = 0
         for part in self.parts():
