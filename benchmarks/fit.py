@@ -16,7 +16,7 @@ from benchmarks.rows import Row, at_least
 from benchmarks.timing import Samples, interleaved, seconds
 from milpass import fit_lut
 from milpass.encodings import Lut
-from milpass.fitting import fit_function
+from milpass.fitting import mode_of
 
 SIDE = 2000
 TARGETS = {4: 40.0, 8: 100.0}
@@ -52,7 +52,7 @@ def _repeated(action: Callable[[], object]) -> float:
 
 def _fit_and_pack(weight: NDArray[np.float16], nbits: int) -> NDArray[np.uint8]:
     """Ours: from the array to the packed indices."""
-    encoding = fit_function("kmeans")(weight, fit_lut(nbits=nbits)).encoding
+    encoding = mode_of("lut", "kmeans").fit(weight, fit_lut(nbits=nbits), range(1, 9)).encoding
     assert isinstance(encoding, Lut)
     return encoding.indices.packed()
 

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from milpass.errors import MilpassError, ModelError, NothingCompressed, UsageError
     from milpass.granularity import PerTensor
+    from milpass.passes.deselect_weights import deselect_weights
     from milpass.passes.fit_lut import fit_lut
     from milpass.passes.replace_const_with_lut import replace_const_with_lut
     from milpass.passes.select_weights import select_weights
     from milpass.pipeline import Pipeline, apply, parse
     from milpass.plan import Plan
     from milpass.reading import read_weights
+    from milpass.selectors import selector
     from milpass.weight import Weight
 
 __version__ = "0.1.0"
 
 # Public name -> the module it comes from, imported at its first use: the command starts in a blink.
+# Beside them the passes, by their own names.
 _HOMES: dict[str, str] = {
     "MilpassError": "errors",
     "ModelError": "errors",
@@ -29,11 +32,9 @@ _HOMES: dict[str, str] = {
     "UsageError": "errors",
     "Weight": "weight",
     "apply": "pipeline",
-    "fit_lut": "passes",
     "parse": "pipeline",
     "read_weights": "reading",
-    "replace_const_with_lut": "passes",
-    "select_weights": "passes",
+    "selector": "selectors",
 }
 
 __all__ = [
@@ -46,21 +47,23 @@ __all__ = [
     "UsageError",
     "Weight",
     "apply",
+    "deselect_weights",
     "fit_lut",
     "parse",
     "read_weights",
     "replace_const_with_lut",
     "select_weights",
+    "selector",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    home = import_module(f"milpass.{_HOMES.get(name, 'passes')}")
+    if name not in _HOMES and name not in home.PASSES:
         raise AttributeError(f"module 'milpass' has no attribute {name!r}")
-    value = getattr(import_module(f"milpass.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    globals()[name] = getattr(home, name)
+    return globals()[name]
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *__all__})

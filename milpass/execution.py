@@ -2,82 +2,151 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import groupby
 from math import inf, log10
 from pathlib import Path
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from milpass.dialects import Dialect
-from milpass.errors import NothingCompressed
-from milpass.fitting import fit_function
-from milpass.fitting.fitted import NotFittable, Quality
-from milpass.legality import dialect_for, format_for
-from milpass.plan import Entry, Plan, Replaced, Result, Row, Skipped
+from milpass.encodings import Lut
+from milpass.errors import ModelError, NothingCompressed, UsageError
+from milpass.fitting import mode_of
+from milpass.fitting.fitted import FittedWeight, Mistake, NotFittable, Quality
+from milpass.legality import Course
+from milpass.plan import Entry, Plan, Replaced, Result, Row, Skipped, outcome
 from milpass.records import Record
-from milpass.targets import Edit, Target
-from milpass.weight import Key
+from milpass.scheduling import in_order
+from milpass.targets import Target
+from milpass.weight import ITEMSIZES, Key, Weight
+
+LOGGER = logging.getLogger("milpass")
+
+Progress = Callable[[str, int, int], None]
+
+
+@frozen
+class Job:
+    """Rows that share their bytes and their fit, so that one fit and one copy serve them all."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def weight(self) -> Weight:
+        """The first row's weight."""
+        return self.rows[0].weight
+
+
+@frozen
+class Work:
+    """How a job becomes what is stored."""
+
+    target: Target
+    course: Course
+    dialect: Dialect
+
+    def done(self, job: Job) -> tuple[Record | None, Entry]:
+        """What stores the job's weight, None where its values forbid it, and its entry."""
+        weight, entry = job.weight, job.rows[0].entry
+        if not isinstance(entry, Replaced):
+            return self._spelled_anew(weight), entry
+        try:
+            fitted = self._fitted(weight, entry)
+        except NotFittable as refusal:
+            return None, Skipped("data", str(refusal))
+        record = self.dialect.spell(fitted.encoding)
+        assert isinstance(fitted.encoding, Lut)
+        nbits = fitted.encoding.indices.nbits
+        nbytes = self.dialect.nbytes(nbits, weight.size, ITEMSIZES[weight.dtype])
+        return record, evolve(entry, nbytes=nbytes, result=_result(fitted.quality, nbits))
+
+    def _fitted(self, weight: Weight, entry: Replaced) -> FittedWeight:
+        fit = entry.fits[-1]
+        try:
+            mode = mode_of(fit.encoding, fit.mode)
+            return mode.fit(weight.load(), fit, self.dialect.legal[fit.encoding])
+        except Mistake as mistake:
+            raise UsageError(
+                weight.name, who=mistake.who, cannot="fit it", got=mistake.got, needs=mistake.needs
+            ) from mistake.__cause__
+
+    def _spelled_anew(self, weight: Weight) -> Record:
+        before = self.course.spells_anew
+        assert before is not None
+        try:
+            return self.dialect.spell(before.read(self.target.record(weight)))
+        except ValueError as error:
+            raise ModelError(
+                f"{self.target.name}, constant {weight.name}",
+                who="milpass",
+                cannot=f"spell it anew for {self.course.format}",
+                got=str(error),
+                needs=f"a compressed constant of {self.course.source}",
+            ) from None
 
 
 def carry_out(
     plan: Plan,
     target: Target,
+    course: Course,
     out: Path,
     *,
     overwrite: bool,
-    progress: Callable[[str, int, int], None] | None,
+    threads: int,
+    progress: Progress | None,
 ) -> Plan:
     """Write the model with the plan's weights replaced, and give the plan with its results."""
-    dialect = dialect_for(target)
-    assert dialect is not None
-    raised = format_for(target) if format_for(target) != target.format else None
-    rows = sorted(plan.replaced, key=lambda row: row.weight.source)
-    with target.editing(out, overwrite=overwrite, raise_to=raised) as edit:
-        run = _Run(edit, dialect)
-        for number, row in enumerate(rows, 1):
-            if progress:
-                progress(row.weight.name, number, len(rows))
-            run.replace(row)
-        done = plan.update(lambda weight, entry: run.entries.get(weight.key, entry))
+    assert course.dialect is not None
+    jobs = list(_jobs(plan, course))
+    chosen = len(plan.replaced)
+    entries: dict[Key, Entry] = {}
+    work = Work(target, course, course.dialect)
+    LOGGER.info("%s: %d of %d constants, %d threads", target.name, chosen, len(plan.rows), threads)
+    with target.editing(out, overwrite=overwrite, raise_to=course.raised_to) as edit:
+        with closing(in_order(work.done, jobs, threads)) as results:
+            for job, (record, entry) in results:
+                for row in job.rows:
+                    if isinstance(row.entry, Replaced):
+                        entries[row.weight.key] = entry
+                        _report(row.weight.name, len(entries), chosen, entry, progress)
+                    if record:
+                        edit.replace(row.weight, record)
+        done = plan.update(lambda weight, entry: entries.get(weight.key, entry))
         if not done.replaced:
             raise NothingCompressed(done, target.name)
+    LOGGER.info("%s: %d constants compressed", target.name, len(done.replaced))
     return done
 
 
-class _Run:
-    """One pass over the file; a weight whose bytes and fit are those of the one before is stored once."""
-
-    def __init__(self, edit: Edit, dialect: Dialect) -> None:
-        self.entries: dict[Key, Entry] = {}
-        self._edit = edit
-        self._dialect = dialect
-        self._last: tuple[object, Record | None, Entry] | None = None
-
-    def replace(self, row: Row) -> None:
-        """Fit a weight and put what stores it in its place, or note why its values forbid it."""
-        weight, entry = row.weight, row.entry
-        assert isinstance(entry, Replaced)
-        same = (weight.source, weight.shape, weight.dtype, entry.fits)
-        if self._last is None or self._last[0] != same:
-            self._last = (same, *self._fitted(row, entry))
-        _, record, outcome = self._last
-        if record:
-            self._edit.replace(weight, record)
-        self.entries[weight.key] = outcome
-
-    def _fitted(self, row: Row, entry: Replaced) -> tuple[Record | None, Entry]:
-        fit = entry.fits[-1]
-        try:
-            fitted = fit_function(fit.mode)(row.weight.load(), fit)
-        except NotFittable as refusal:
-            return None, Skipped("data", str(refusal))
-        record = self._dialect.spell(fitted.encoding)
-        return record, evolve(entry, result=_result(fitted.quality))
+def _report(name: str, number: int, chosen: int, entry: Entry, progress: Progress | None) -> None:
+    LOGGER.debug("%s: %s", name, outcome(entry))
+    if progress:
+        progress(name, number, chosen)
 
 
-def _result(quality: Quality) -> Result:
+def _jobs(plan: Plan, course: Course) -> Iterator[Job]:
+    """The weights to be stored anew, in the order of their bytes in the files."""
+
+    def is_stored_anew(row: Row) -> bool:
+        return isinstance(row.entry, Replaced) or bool(row.weight.encoded and course.spells_anew)
+
+    def shared(row: Row) -> tuple[object, ...]:
+        weight = row.weight
+        fits = row.entry.fits if isinstance(row.entry, Replaced) else weight.key
+        return (weight.source, weight.shape, weight.dtype, fits)
+
+    rows = sorted(filter(is_stored_anew, plan.rows), key=lambda row: row.weight.source)
+    for _, together in groupby(rows, key=shared):
+        yield Job(tuple(together))
+
+
+def _result(quality: Quality, nbits: int) -> Result:
     """The quality as the plan states it."""
     return Result(
+        nbits=nbits,
         squared_error=quality.squared_error,
         max_error=quality.max_error,
         snr=_decibels(quality.signal, quality.squared_error),

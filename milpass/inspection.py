@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
 from attrs import frozen
 
-from milpass.fitting.distribution import distinct_patterns
+from milpass.fitting.patterns import distinct_patterns
 from milpass.reading import decoded
 from milpass.targets import Target, open_target
 from milpass.weight import Weight
@@ -34,4 +33,6 @@ def _inspected(target: Target, weight: Weight) -> Inspected:
         array = decoded(target, weight)
     except ValueError:
         return Inspected(weight, nbytes, None)
-    return Inspected(weight, nbytes, distinct_patterns(np.ascontiguousarray(array)))
+    patterns = distinct_patterns(array)
+    assert patterns is not None
+    return Inspected(weight, nbytes, patterns.size)

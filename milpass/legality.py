@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from milpass.dialects import DIALECTS, RAISED, Dialect
+from milpass.errors import UsageError
 from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Selected, Skipped
 from milpass.targets import Target
 from milpass.weight import ITEMSIZES, Weight
 
 
-def format_for(target: Target) -> str:
-    """The format that a model will have once something in it is compressed."""
-    return RAISED.get(target.format, target.format)
+@frozen
+class Course:
+    """The format that a model has, the one it is to have, and why it cannot, if so."""
+
+    source: str
+    format: str
+    refusal: str | None
+
+    @property
+    def dialect(self) -> Dialect | None:
+        """How the format spells, None where nothing is written for it."""
+        return DIALECTS.get(self.format)
+
+    @property
+    def raised_to(self) -> str | None:
+        """The format, where the model has another one now."""
+        return self.format if self.format != self.source else None
+
+    @property
+    def spells_anew(self) -> Dialect | None:
+        """How the model's format spells, where compressed constants must be spelled anew in the other."""
+        before = DIALECTS.get(self.source)
+        if before is None or self.dialect is None or before.spells is self.dialect.spells:
+            return None
+        return before
 
 
-def dialect_for(target: Target) -> Dialect | None:
-    """The dialect that spells for a model, None where there is none."""
-    return DIALECTS.get(format_for(target))
+def course_of(target: Target, wanted: str | None) -> Course:
+    """The course for a model: to the format wanted, or else its own, or the next that can hold anything.
+
+    Raises `UsageError` for a format that there is not, or that is older than the model's.
+    """
+    if wanted is not None:
+        _check_wanted(target, wanted)
+    format = wanted or RAISED.get(target.format, target.format)
+    return Course(target.format, format, _refusal(target, format))
 
 
-def settle(plan: Plan, target: Target) -> Plan:
+def dialect_of(target: Target) -> Dialect | None:
+    """The dialect in which the compressed constants of a model are spelled as it stands."""
+    return DIALECTS.get(target.format)
+
+
+def settle(plan: Plan, course: Course) -> Plan:
     """Refuse what the format cannot hold, predict sizes, and give reasons to what passes left undone."""
-    refusal = _refusal_of_model(target)
-    dialect = dialect_for(target)
 
     def entry(weight: Weight, found: Entry) -> Entry:
         if isinstance(found, Selected):
@@ -31,33 +63,57 @@ def settle(plan: Plan, target: Target) -> Plan:
         if isinstance(found, Fitted):
             return Skipped("unreplaced", REASONS["unreplaced"])
         if isinstance(found, Replaced):
-            return _settled(weight, found, dialect, refusal)
+            return _settled(weight, found, course)
         return found
 
     settled = plan.update(entry)
-    if settled.replaced and format_for(target) != target.format:
-        return settled.note(
-            f"The model is raised from {target.format} to {format_for(target)}, the first release "
-            "with compressed constants; every operation in it means the same there."
-        )
+    for note in _notes(settled, course):
+        settled = settled.note(note)
     return settled
 
 
-def _settled(weight: Weight, found: Replaced, dialect: Dialect | None, refusal: str | None) -> Entry:
-    if dialect is None or refusal:
-        return Skipped("opset", refusal or "no dialect")
-    if why := dialect.refuse(found.fits):
+def _notes(plan: Plan, course: Course) -> list[str]:
+    """What happens to the model as a whole."""
+    if not plan.replaced or not course.raised_to:
+        return []
+    notes = [
+        f"The model is raised from {course.source} to {course.format}; every operation in it means the same "
+        "there."
+    ]
+    encoded = sum(row.weight.encoded is not None for row in plan.rows)
+    if course.spells_anew and encoded:
+        notes.append(f"{encoded} constants already compressed are spelled anew for {course.format}.")
+    return notes
+
+
+def _settled(weight: Weight, found: Replaced, course: Course) -> Entry:
+    if course.dialect is None or course.refusal:
+        return Skipped("opset", course.refusal or "no dialect")
+    if why := course.dialect.refuse(found.fits):
         return Skipped("opset", why)
-    return evolve(found, nbytes=dialect.nbytes(found.fits, weight.size, ITEMSIZES[weight.dtype]))
+    nbits = found.fits[-1].nbits
+    if nbits is None:
+        return found
+    return evolve(found, nbytes=course.dialect.nbytes(nbits, weight.size, ITEMSIZES[weight.dtype]))
 
 
-def _refusal_of_model(target: Target) -> str | None:
-    """Why nothing in a model can be compressed as it stands."""
-    if dialect_for(target) is None:
-        return f"milpass writes no compressed constants for {target.format} yet"
-    if target.format in RAISED and (ops := target.obstacles(format_for(target))):
-        return (
-            f"{target.format} has no compressed constants, and {format_for(target)} defines anew "
-            f"{', '.join(ops)}, which the model uses"
-        )
+def _check_wanted(target: Target, wanted: str) -> None:
+    if wanted not in DIALECTS:
+        raise _refused(target, repr(wanted), f"one of {', '.join(DIALECTS)}")
+    releases = target.releases
+    if target.format in releases and releases.index(wanted) < releases.index(target.format):
+        raise _refused(target, f"{wanted} for a model of {target.format}", f"{target.format} or later")
+
+
+def _refused(target: Target, got: str, needs: str) -> UsageError:
+    return UsageError(f"target of {target.name}", who="milpass", cannot="write it", got=got, needs=needs)
+
+
+def _refusal(target: Target, format: str) -> str | None:
+    """Why nothing in a model can be compressed in a format."""
+    if format not in DIALECTS:
+        return f"milpass writes no compressed constants for {format} yet"
+    if target.format != format and (ops := target.obstacles(format)):
+        why = "" if target.format in DIALECTS else f"{target.format} has no compressed constants, and "
+        return f"{why}{format} defines anew {', '.join(ops)}, which the model uses"
     return None

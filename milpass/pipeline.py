@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from attrs import field, frozen
 
 from milpass.errors import NothingCompressed, UsageError
-from milpass.execution import carry_out
+from milpass.execution import Progress, carry_out
 from milpass.granularity import PerTensor
-from milpass.legality import settle
+from milpass.legality import Course, course_of, settle
 from milpass.passes import PASSES, Pass
 from milpass.plan import Plan
+from milpass.scheduling import check_threads, default_threads
 from milpass.selectors import SELECTORS
 from milpass.targets import Target, open_target
 from milpass.text import read
 
-Model: TypeAlias = "str | os.PathLike[str]"
-Progress: TypeAlias = Callable[[str, int, int], None]
+LOGGER = logging.getLogger("milpass")
 
 
 def _flattened(steps: tuple[Any, ...]) -> tuple[Pass, ...]:
@@ -62,26 +62,44 @@ class Pipeline:
             return f"Pipeline({', '.join(map(repr, self.passes))})"
         return " | ".join(map(repr, self.passes))
 
-    def plan(self, model: Model) -> Plan:
+    def plan(self, model: Any, *, target: str | None = None, strict: bool = False) -> Plan:
         """What `apply` would do to a model, told without reading a weight or writing anything.
 
-        Raises `ModelError` where the model cannot be read.
+        Raises `ModelError` where the model cannot be read, `UsageError` as `apply` does.
         """
-        return self._plan(open_target(model))
+        opened = open_target(model)
+        return self._plan(opened, course_of(opened, target), strict=strict)
 
-    def _plan(self, target: Target) -> Plan:
+    def _plan(self, target: Target, course: Course, *, strict: bool) -> Plan:
         plan = Plan.of(target.weights())
         for step in self.passes:
+            for miss in step.misses(plan):
+                plan = _missed(step, miss, plan, strict=strict)
             plan = step.fold(plan)
-        return settle(plan, target)
+        return settle(plan, course)
+
+    def references(self) -> tuple[str, ...]:
+        """The functions that its passes name as `module:name`; carrying it out imports their modules."""
+        return tuple(reference for step in self.passes for reference in step.references())
 
 
-VOCABULARY: dict[str, Any] = {
-    **PASSES,
-    **SELECTORS,
-    "Pipeline": Pipeline,
-    "PerTensor": PerTensor,
-}
+def _missed(step: Pass, miss: str, plan: Plan, *, strict: bool) -> Plan:
+    """A pattern that matches nothing: an error where that is asked for, else a note."""
+    if strict:
+        raise UsageError(
+            type(step).__name__,
+            who="strict mode",
+            cannot="go on",
+            got=miss,
+            needs="patterns that each match something",
+        )
+    LOGGER.warning("%s: %s", type(step).__name__, miss)
+    return plan.note(f"{type(step).__name__}: {miss}")
+
+
+def vocabulary() -> dict[str, Any]:
+    """The words of a pipeline's text, a user's own among them."""
+    return {**PASSES, **SELECTORS, "Pipeline": Pipeline, "PerTensor": PerTensor}
 
 
 def parse(text: str) -> Pipeline:
@@ -90,7 +108,7 @@ def parse(text: str) -> Pipeline:
     Python call syntax over the words of passes and selectors; nothing is evaluated or imported.
     Raises `UsageError` with the place of what it cannot read.
     """
-    value = read(text, VOCABULARY)
+    value = read(text, vocabulary())
     if isinstance(value, Pass | Pipeline):
         return Pipeline(value)
     raise UsageError(
@@ -104,22 +122,45 @@ def parse(text: str) -> Pipeline:
 
 def apply(
     pipeline: Pipeline | Pass,
-    model: Model,
-    out: Model,
+    model: Any,
+    out: str | os.PathLike[str] | None = None,
     *,
+    target: str | None = None,
+    strict: bool = False,
     overwrite: bool = False,
+    threads: int | None = None,
     progress: Progress | None = None,
-) -> tuple[Path, Plan]:
-    """Carry out a pipeline on a package at `model` and write the result to `out`.
+) -> tuple[Any, Plan]:
+    """Carry out a pipeline on a package at the path `model`, or on an `MLModel`, and write it to `out`.
 
-    The input is never written to; `out` appears whole at the end, or not at all.  `progress` is called
-    with a weight's name, its number from 1 and the number of chosen weights, before each is fitted.
-    Raises `ModelError` where the model cannot be read, `UsageError` for a destination that exists (without
-    `overwrite`) or cannot be written, `NothingCompressed` where no weight would change.
+    Gives the path `out`, or an `MLModel` where it was given one; then `out` may be left out, and the result
+    lies in a temporary package.  The input is never written to; `out` appears whole at the end or not at
+    all.
+
+    `target` ("iOS16", "iOS17", "iOS18") raises the model to that release.  `strict` makes an error of a
+    pattern that matches nothing.  `threads` fit weights at the same time (default: one a processor, at most
+    8); the same bytes come out for any number.  `progress` is called in the calling thread with a weight's
+    name, its number from 1 and the number of chosen weights, in the order of the file, before it is
+    written; what it raises ends the run, and nothing is written.
+
+    Raises `ModelError` where the model cannot be read, `UsageError` for wrong arguments and for a
+    destination that exists (without `overwrite`) or cannot be written, `NothingCompressed` where no weight
+    would change.
     """
-    target = open_target(model)
-    plan = Pipeline(pipeline)._plan(target)
+    check_threads(threads)
+    opened = open_target(model)
+    place = opened.without_destination() if out is None else Path(out)
+    course = course_of(opened, target)
+    plan = Pipeline(pipeline)._plan(opened, course, strict=strict)
     if not plan.replaced:
-        raise NothingCompressed(plan, target.name)
-    done = carry_out(plan, target, Path(out), overwrite=overwrite, progress=progress)
-    return Path(out), done
+        raise NothingCompressed(plan, opened.name)
+    done = carry_out(
+        plan,
+        opened,
+        course,
+        place,
+        overwrite=overwrite,
+        threads=threads or default_threads(),
+        progress=progress,
+    )
+    return opened.result(place), done

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from attrs import evolve, frozen
 
@@ -15,6 +15,7 @@ REASONS: dict[str, str] = {
     "unselected": "no selection pass has looked at it",
     "size": "not more elements than the threshold",
     "where": "the selector does not choose it",
+    "deselected": "taken out of the choice again",
     "dtype": "not of a type that can be compressed",
     "rank": "a scalar or a vector",
     "barred": "nothing compressed may stand in its place",
@@ -35,11 +36,15 @@ class Fit(Protocol):
 
     @property
     def mode(self) -> str:
-        """A mode of `milpass.fitting.MODES`."""
+        """A mode of the encoding, see `milpass.fitting`."""
 
     @property
     def nbits(self) -> int | None:
-        """Bits an index."""
+        """Bits an index, None where the data tell."""
+
+    @property
+    def lut_function(self) -> Callable[[Any], Any] | str | None:
+        """A user's own function that makes the table, in modes that use one."""
 
 
 @frozen
@@ -68,10 +73,12 @@ class Fitted:
 class Result:
     """What came of a weight: errors against the original, `snr` in dB, sums over its elements.
 
-    `squared_error` and `max_error` are of what is stored, `optimum` is the least squared error that any
-    table of real numbers attains and `bound` what was proven (None where the mode seeks no optimum).
+    `nbits` are the bits an index takes.  `squared_error` and `max_error` are of what is stored, `optimum` is
+    the least squared error that any table of real numbers attains and `bound` what was proven (None where
+    the mode seeks no optimum).
     """
 
+    nbits: int
     squared_error: float
     max_error: float
     snr: float
@@ -175,5 +182,12 @@ def outcome(entry: Entry) -> str:
         return entry.reason
     if isinstance(entry, Selected):
         return f"selected by {entry.by}"
-    chain = " in ".join(f"{fit.encoding} {fit.mode} {fit.nbits} bits" for fit in entry.fits)
+    found = entry.result.nbits if isinstance(entry, Replaced) and entry.result else None
+    chain = " in ".join(_fit(fit, found) for fit in entry.fits)
     return chain if isinstance(entry, Replaced) else f"fitted: {chain}"
+
+
+def _fit(fit: Fit, found: int | None) -> str:
+    """A fit in words; where the data tell the number of bits, the one that was found."""
+    nbits = fit.nbits or found
+    return f"{fit.encoding} {fit.mode}" + (f" {nbits} bits" if nbits else "")

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from milpass.legality import dialect_for
+from milpass.legality import dialect_of
 from milpass.targets import Target, open_target
 from milpass.weight import Weight
 
@@ -25,7 +25,7 @@ def decoded(target: Target, weight: Weight) -> NDArray[Any]:
     """The values that a weight's readers see; raises `ValueError` for an encoding not known yet."""
     if not weight.encoded:
         return weight.load()
-    dialect = dialect_for(target)
+    dialect = dialect_of(target)
     if dialect is None:
         raise ValueError(f"{weight.name}: milpass reads no compressed constants of {target.format}")
     return dialect.read(target.record(weight)).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, NoReturn
 
@@ -22,12 +23,20 @@ class _Group(click.Group):
         except MilpassError as error:
             _leave(str(error), error.exit_code)
         except KeyboardInterrupt:
-            _leave("interrupted, nothing was written", 130)
+            _leave_at_once("interrupted, nothing was written", 130)
 
 
 def _leave(message: str, code: int) -> NoReturn:
     click.echo(f"milpass: {message}", err=True)
     sys.exit(code)
+
+
+def _leave_at_once(message: str, code: int) -> NoReturn:
+    """Leave without waiting for the fits that other threads have begun; nothing is left to clean up."""
+    click.echo(f"milpass: {message}", err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

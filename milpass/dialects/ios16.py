@@ -1,41 +1,39 @@
 """The constexpr operations of Core ML's iOS16 opset: operands are attributes, one level, flat tables.
 
-Source: `constexpr_ops` of coremltools' iOS16 operation definitions.
+iOS17 spells as iOS16 does.  Source: `constexpr_ops` of coremltools' iOS16 operation definitions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from math import prod
 
 import numpy as np
+from attrs import evolve
 
-from milpass.dialects.base import Dialect, Fit
-from milpass.encodings import Dense, Encoding, Indices, Lut
+from milpass.dialects.base import Dialect
+from milpass.dialects.values import array_of, dense, plain, stored, text
+from milpass.encodings import Affine, Cast, Dense, Indices, Lut, Sparse
+from milpass.encodings.dense import STORED
 from milpass.records import Record, Value
 
 # encoding -> the numbers of bits that the format can say
 LEGAL: dict[str, tuple[int, ...]] = {"lut": (1, 2, 4, 6, 8)}
 
-FLOATS = {"float16": "fp16", "float32": "fp32"}
+
+def _shape(shape: tuple[int, ...]) -> Value:
+    return plain(np.array(shape, np.uint32))
 
 
-def _spell_lut(lut: Encoding) -> Record:
+def _spell_lut(lut: Lut) -> Record:
     """A `constexpr_lut_to_dense` with packed indices, flat table and shape."""
-    assert isinstance(lut, Lut) and isinstance(lut.inner, Dense)
-    packed = lut.indices.packed()
-    table = lut.inner.array.reshape(-1)
-    shape = np.array(lut.shape, np.uint32)
-    dtype = FLOATS[table.dtype.name]
-    operands = {
-        "indices": Value("uint8", packed.shape, packed),
-        "lut": Value(dtype, table.shape, table),
-        "shape": Value("uint32", shape.shape, shape),
-    }
-    return Record("constexpr_lut_to_dense", "attributes", dtype, lut.shape, operands)
+    assert isinstance(lut.inner, Dense)
+    table = plain(lut.inner.array.reshape(-1))
+    operands = {"indices": plain(lut.indices.packed()), "lut": table, "shape": _shape(lut.shape)}
+    return Record("constexpr_lut_to_dense", "attributes", table.dtype, lut.shape, operands)
 
 
-def _read_lut(operands: dict[str, Value]) -> Lut:
+def _read_lut(record: Record, operands: Mapping[str, Value]) -> Lut:
     """The table and the indices of a `constexpr_lut_to_dense`."""
     table, packed = operands["lut"].data, operands["indices"].data
     shape = tuple(int(n) for n in operands["shape"].data)
@@ -46,38 +44,85 @@ def _read_lut(operands: dict[str, Value]) -> Lut:
     return Lut(indices, Dense(table.reshape((1,) * len(shape) + (-1, 1))))
 
 
-SPELL: dict[str, Callable[[Encoding], Record]] = {"lut": _spell_lut}
+def _spell_affine(affine: Affine) -> Record:
+    """A `constexpr_affine_dequantize`: scale and zero point for the tensor, or for each place on an axis."""
+    assert affine.offset is not None
+    axes = [axis for axis, count in enumerate(affine.scale.shape) if count > 1]
+    assert len(axes) <= 1
+    flat = (-1,) if axes else ()
+    operands = {
+        "quantized_data": stored(affine.inner),
+        "scale": plain(affine.scale.reshape(flat)),
+        "zero_point": plain(affine.offset.reshape(flat)),
+        "axis": plain(np.array(axes[0] if axes else 0, np.int32)),
+    }
+    dtype = STORED[affine.scale.dtype.name]
+    return Record("constexpr_affine_dequantize", "attributes", dtype, affine.shape, operands)
 
-READ: dict[str, Callable[[dict[str, Value]], Encoding]] = {"constexpr_lut_to_dense": _read_lut}
+
+def _read_affine(record: Record, operands: Mapping[str, Value]) -> Affine:
+    """The values, scales and zero points of a `constexpr_affine_dequantize`."""
+    data = dense(operands["quantized_data"])
+    rank = len(data.shape)
+    axis = int(operands["axis"].data[0])
+    if not -rank <= axis < max(rank, 1):
+        raise ValueError(f"axis {axis} of a tensor of rank {rank}")
+    scale, zero = array_of(operands["scale"]), array_of(operands["zero_point"])
+    lengths = [1] * rank
+    if scale.size > 1 or zero.size > 1:
+        lengths[axis] = data.shape[axis]
+    if {scale.size, zero.size} - {1, prod(lengths)}:
+        raise ValueError(f"{scale.size} scales and {zero.size} zero points along axis {axis}")
+    whole = [np.broadcast_to(a.reshape(-1), (prod(lengths),)).reshape(lengths) for a in (scale, zero)]
+    return Affine(data, *whole)
 
 
-class IOS16(Dialect):
-    """Spells for programs of the iOS16 opset."""
+def _spell_sparse(sparse: Sparse) -> Record:
+    """A `constexpr_sparse_to_dense`: the values under the mask, the packed mask, the shape."""
+    values = plain(sparse.inner.decode()[sparse.mask.array() != 0])
+    operands = {"nonzero_data": values, "mask": plain(sparse.mask.packed()), "shape": _shape(sparse.shape)}
+    return Record("constexpr_sparse_to_dense", "attributes", values.dtype, sparse.shape, operands)
 
-    def refuse(self, fits: Sequence[Fit]) -> str | None:
-        """Why iOS16 cannot hold a chain of fits, None where it can."""
-        if len(fits) != 1:
-            return "iOS16 holds one encoding a weight, not one inside another"
-        fit = fits[0]
-        legal = LEGAL.get(fit.encoding, ())
-        if fit.nbits in legal:
-            return None
-        return f"iOS16 has no {fit.encoding} of {fit.nbits} bits: {', '.join(map(str, legal))}"
 
-    def nbytes(self, fits: Sequence[Fit], size: int, itemsize: int) -> int:
-        """The bytes of the indices and the table."""
-        nbits = fits[0].nbits
-        assert nbits is not None
-        return -(-size * nbits // 8) + (itemsize << nbits)
+def _read_sparse(record: Record, operands: Mapping[str, Value]) -> Sparse:
+    """The mask and the values of a `constexpr_sparse_to_dense`."""
+    shape = tuple(int(n) for n in operands["shape"].data)
+    packed = operands["mask"].data
+    if packed.size != -(-prod(shape) // 8):
+        raise ValueError(f"{packed.size} bytes of mask for the shape {shape}")
+    return under_mask(Indices.unpacked(packed, shape, 1), operands["nonzero_data"])
 
-    def spell(self, encoding: Encoding) -> Record:
-        """The operation that stores an encoding."""
-        return SPELL[encoding.kind](encoding)
 
-    def read(self, record: Record) -> Encoding:
-        """The encoding that an operation stores; raises `ValueError` for one that is not of this format."""
-        if record.op_type not in READ:
-            raise ValueError(f"{record.op_type} is not read yet")
-        return READ[record.op_type](
-            {name: value for name, value in record.operands.items() if isinstance(value, Value)}
-        )
+def under_mask(mask: Indices, values: Value) -> Sparse:
+    """A sparse encoding of the values where the mask is set."""
+    chosen = mask.array() != 0
+    if np.count_nonzero(chosen) != values.data.size:
+        raise ValueError(f"{values.data.size} values under a mask of {np.count_nonzero(chosen)}")
+    whole = np.zeros(mask.shape, values.data.dtype)
+    whole[chosen] = values.data
+    return Sparse(mask, Dense(whole))
+
+
+def spell_cast(cast: Cast) -> Record:
+    """A `constexpr_cast` to fp32."""
+    operands = {"source_val": stored(cast.inner), "output_dtype": text(cast.dtype)}
+    return Record("constexpr_cast", "attributes", cast.dtype, cast.shape, operands)
+
+
+def read_cast(record: Record, operands: Mapping[str, Value]) -> Cast:
+    """The values of a `constexpr_cast`."""
+    return Cast(dense(operands["source_val"]), str(operands["output_dtype"].data[0]))
+
+
+IOS16 = Dialect(
+    "iOS16",
+    spells={"lut": _spell_lut, "affine": _spell_affine, "sparse": _spell_sparse, "cast": spell_cast},
+    reads={
+        "constexpr_lut_to_dense": _read_lut,
+        "constexpr_affine_dequantize": _read_affine,
+        "constexpr_sparse_to_dense": _read_sparse,
+        "constexpr_cast": read_cast,
+    },
+    legal=LEGAL,
+)
+IOS17 = evolve(IOS16, name="iOS17")

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from attrs import cmp_using, field, frozen
+from attrs import Factory, cmp_using, field, frozen
 from numpy.typing import NDArray
 
 from milpass.encodings.base import Encoding
 from milpass.encodings.equality import same_bits
 
+# numpy's names of types -> the field's
+STORED: dict[str, str] = {"float16": "fp16", "float32": "fp32"}
+
 
 @frozen
 class Dense(Encoding):
-    """An array of any shape and dtype, stored plainly: the end of every chain."""
+    """An array of any shape, stored plainly: the end of every chain.
+
+    `dtype` is the type as which it is stored; types narrower than a byte stand in arrays of (u)int8.
+    """
 
     array: NDArray[Any] = field(eq=cmp_using(eq=same_bits))
+    dtype: str = Factory(
+        lambda self: STORED.get(self.array.dtype.name, self.array.dtype.name), takes_self=True
+    )
     kind: ClassVar[str] = "dense"
 
     @property

@@ -1,23 +1,26 @@
-"""How the numbers of an encoding are chosen: one file a mode, each with `fit(array, options)`.
+"""How the numbers of an encoding are chosen: a folder for each encoding, in it a file for each mode.
 
-MODES is the table by which passes name them; a mode's file is imported when a weight is to be fitted.
+A mode's file has `fit(array, options, legal_nbits)` and says by `NBITS` who chooses the number of bits; it
+is imported when it is first asked for.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from milpass.fitting.fitted import FitFunction
-
-MODES: dict[str, str] = {
-    "kmeans": "milpass.fitting.kmeans",
-    "uniform": "milpass.fitting.uniform",
-}
+    from milpass.fitting.fitted import Mode
 
 
-def fit_function(mode: str) -> FitFunction:
-    """The fit of a mode of MODES."""
-    found: FitFunction = import_module(MODES[mode]).fit
+def modes(encoding: str) -> tuple[str, ...]:
+    """The modes of an encoding: the files of its folder."""
+    files = (Path(__file__).parent / encoding).glob("[!_]*.py")
+    return tuple(sorted(file.stem for file in files))
+
+
+def mode_of(encoding: str, mode: str) -> Mode:
+    """A mode by its name."""
+    found: Mode = import_module(f"milpass.fitting.{encoding}.{mode}")
     return found

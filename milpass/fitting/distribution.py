@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from milpass import kernels
 from milpass.fitting.fitted import NotFittable
+from milpass.fitting.patterns import ascending_patterns, count_patterns
 
 
 @frozen(eq=False)
@@ -24,8 +23,7 @@ class Distribution:
     @classmethod
     def of(cls, array: NDArray[Any]) -> Distribution:
         """The distribution of a weight (fp16 or fp32); raises `NotFittable` for NaN and infinity."""
-        if array.size == 0:
-            raise NotFittable("it has no elements")
+        check_filled(array)
         values, counts = _READINGS[array.dtype.type](array.reshape(-1))
         if not (np.isfinite(values[0]) and np.isfinite(values[-1])):
             raise NotFittable(_non_finite(array))
@@ -37,28 +35,12 @@ class Distribution:
         return float(np.sum(self.counts * np.square(self.values)))
 
 
-def distinct_patterns(array: NDArray[Any]) -> int:
-    """How many distinct bit patterns a floating-point array holds; 0.0 and -0.0 are two."""
-    flat = array.reshape(-1)
-    if array.dtype == np.float16:
-        return int(np.count_nonzero(_count_patterns(flat)))
-    ascending = np.sort(flat.view(f"u{array.dtype.itemsize}"))
-    return int(np.count_nonzero(ascending[1:] != ascending[:-1])) + bool(ascending.size)
-
-
-def _count_patterns(flat: NDArray[np.float16]) -> NDArray[np.int64]:
-    """The count of each of the 65,536 bit patterns."""
-    counters = np.zeros((4, 1 << 16), np.uint32)
-    kernels.histogram.count_patterns(np.ascontiguousarray(flat).view(np.uint16), counters)
-    counts: NDArray[np.int64] = counters.sum(axis=0, dtype=np.int64)
-    return counts
-
-
 def _of_fp16(flat: NDArray[np.float16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Count bit patterns: an fp16 has 65,536 of them whatever the size of the weight."""
-    counts = _count_patterns(flat)[_ascending_patterns()]
+    ascending = ascending_patterns()
+    counts = count_patterns(flat)[ascending]
     present = np.flatnonzero(counts)
-    values = _ascending_patterns()[present].view(np.float16).astype(np.float64)
+    values = ascending[present].view(np.float16).astype(np.float64)
     return _merge_equal(values, counts[present].astype(np.float64))
 
 
@@ -76,16 +58,6 @@ _READINGS: dict[type, Callable[[NDArray[Any]], tuple[NDArray[np.float64], NDArra
 }
 
 
-@cache
-def _ascending_patterns() -> NDArray[np.uint16]:
-    """The 65,536 bit patterns of fp16 in the order of their values, -infinity first, NaN at both ends.
-
-    Made from integers, since sorting fp16 itself goes wrong in some numpy builds.
-    """
-    negative = np.arange(0xFFFF, 0x7FFF, -1)
-    return np.concatenate([negative, np.arange(0x8000)]).astype(np.uint16)
-
-
 def _merge_equal(
     values: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -95,6 +67,19 @@ def _merge_equal(
         return values, counts
     counts[zeros[1]] += counts[zeros[0]]
     return np.delete(values, zeros[0]), np.delete(counts, zeros[0])
+
+
+def check_filled(array: NDArray[Any]) -> None:
+    """Refuse an array without elements."""
+    if array.size == 0:
+        raise NotFittable("it has no elements")
+
+
+def check_finite(array: NDArray[Any]) -> None:
+    """Refuse an array without elements, or with NaN or infinity among them."""
+    check_filled(array)
+    if not np.isfinite(array).all():
+        raise NotFittable(_non_finite(array))
 
 
 def _non_finite(array: NDArray[Any]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
 
 from attrs import frozen
 from numpy.typing import NDArray
@@ -41,13 +42,41 @@ class LutOptions(Protocol):
     def nbits(self) -> int | None:
         """Bits an index; the table has 2**nbits entries."""
 
+    @property
+    def lut_function(self) -> Callable[[NDArray[Any]], Any] | str | None:
+        """A user's own function that makes the table."""
 
-class FitFunction(Protocol):
+
+class Mode(Protocol):
     """A mode: how the numbers are chosen."""
 
-    def __call__(self, array: NDArray[Any], options: LutOptions) -> FittedWeight:
-        """Fit `array` (fp16 or fp32, any shape); raises `NotFittable` where its data forbid it."""
+    # "given" by the pass, "found" from the data, or "either".
+    NBITS: Literal["given", "found", "either"]
+
+    def fit(self, array: NDArray[Any], options: LutOptions, legal_nbits: Sequence[int]) -> FittedWeight:
+        """Fit `array` (fp16 or fp32, any shape); raises `NotFittable` where its data forbid it.
+
+        `legal_nbits` ascends: the numbers of bits that the model's format can say.
+        """
 
 
 class NotFittable(Exception):
     """What only the data tell: this weight cannot be encoded; the message is the reason."""
+
+
+def fewest_nbits(entries: int, legal_nbits: Sequence[int]) -> int:
+    """The least number of bits that holds so many entries; raises `NotFittable` where none does."""
+    for nbits in legal_nbits:
+        if entries <= 1 << nbits:
+            return nbits
+    raise NotFittable(f"{entries} entries: a table of this format has at most {1 << max(legal_nbits)}")
+
+
+class Mistake(Exception):
+    """A user's own function gave something else than it must."""
+
+    def __init__(self, who: str, got: str, needs: str) -> None:
+        super().__init__(who, got, needs)
+        self.who = who
+        self.got = got
+        self.needs = needs

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from attrs import Attribute, AttrsInstance, fields
 
+from milpass.errors import UsageError
 from milpass.plan import Plan
+from milpass.selectors import Selector, as_selector, unmatched
 
 if TYPE_CHECKING:
     from milpass.pipeline import Pipeline
@@ -20,6 +23,19 @@ class Pass(AttrsInstance, ABC):
     def fold(self, plan: Plan) -> Plan:
         """The plan after this pass; pure."""
 
+    def misses(self, plan: Plan) -> Iterator[str]:
+        """A sentence for each name or pattern of its selectors that matches nothing in the model."""
+        weights = [row.weight for row in plan.rows]
+        for each in fields(type(self)):
+            value = getattr(self, each.name)
+            if isinstance(value, Selector):
+                yield from unmatched(value, weights)
+
+    def references(self) -> tuple[str, ...]:
+        """The functions that its fields name as `module:name`."""
+        values = (getattr(self, each.name) for each in fields(type(self)) if each.metadata.get("reference"))
+        return tuple(value for value in values if isinstance(value, str))
+
     def __or__(self, other: Pass | Pipeline) -> Pipeline:
         from milpass.pipeline import Pipeline  # the one edge upwards: a pass alone is a pipeline of one
 
@@ -27,16 +43,38 @@ class Pass(AttrsInstance, ABC):
 
     def __repr__(self) -> str:
         shown = [
-            f"{field.name}={getattr(self, field.name)!r}"
-            for field in fields(type(self))
-            if field.metadata.get("shown") or getattr(self, field.name) != field.default
+            f"{each.name}={as_selector(getattr(self, each.name))!r}"
+            for each in fields(type(self))
+            if each.metadata.get("shown") or getattr(self, each.name) != each.default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def described(help: str, *, option: type, shown: bool = True) -> dict[str, Any]:
-    """The metadata of a field: its help, its type as a command option, whether texts always state it."""
-    return {"help": help, "option": option, "shown": shown}
+def described(
+    help: str, *, option: type | None = None, shown: bool = False, reference: bool = False
+) -> dict[str, Any]:
+    """The metadata of a field.
+
+    Its help, its type where it is a command option, whether texts always state it, and whether it may name
+    a function as `module:name`.
+    """
+    return {"help": help, "option": option, "shown": shown, "reference": reference}
+
+
+def choosing(help: str) -> dict[str, Any]:
+    """What makes a field take a selector, or a function of a weight."""
+    return {"converter": as_selector, "validator": _check_selector, "metadata": described(help)}
+
+
+def _check_selector(instance: Pass, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, Selector):
+        raise UsageError(
+            argument(attribute, instance),
+            who=type(instance).__name__,
+            cannot="choose weights",
+            got=repr(value),
+            needs="a selector such as is_weight, anything or op_type('linear')",
+        )
 
 
 def argument(attribute: Attribute[Any], instance: Pass) -> str:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from attrs import Attribute, field, frozen
 
 from milpass.errors import UsageError
-from milpass.fitting import MODES
+from milpass.fitting import mode_of, modes
 from milpass.granularity import Granularity, PerTensor
 from milpass.passes.base import Pass, argument, described
 from milpass.plan import Entry, Fitted, Plan, Selected
 from milpass.weight import Weight
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 8
+
+
+# Who chooses the number of bits (`NBITS` of a mode) -> whether a value will do, and what will do instead.
+NBITS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "given": (_is_count, "an integer from 1 to 8"),
+    "found": (lambda value: value is None, "None: this mode finds the fewest bits itself"),
+    "either": (
+        lambda value: value is None or _is_count(value),
+        "an integer from 1 to 8, or None for the fewest that hold the table",
+    ),
+}
 
 
 def _refused(instance: Pass, attribute: Attribute[Any], value: object, needs: str) -> UsageError:
@@ -24,14 +40,15 @@ def _refused(instance: Pass, attribute: Attribute[Any], value: object, needs: st
     )
 
 
-def _check_mode(instance: Pass, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, str) or value not in MODES:
-        raise _refused(instance, attribute, value, " or ".join(map(repr, MODES)))
+def _check_mode(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, str) or value not in modes("lut"):
+        raise _refused(instance, attribute, value, " or ".join(map(repr, modes("lut"))))
 
 
-def _check_nbits(instance: Pass, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 8:
-        raise _refused(instance, attribute, value, "an integer from 1 to 8")
+def _check_nbits(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
+    will_do, needs = NBITS[mode_of("lut", instance.mode).NBITS]
+    if not will_do(value):
+        raise _refused(instance, attribute, value, needs)
 
 
 def _check_granularity(instance: Pass, attribute: Attribute[Any], value: object) -> None:
@@ -47,31 +64,65 @@ def _check_not_yet(instance: Pass, attribute: Attribute[Any], value: object) -> 
         )
 
 
+def _check_function(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
+    if instance.mode != "custom":
+        if value is not None:
+            raise _refused(
+                instance, attribute, value, f"None in mode {instance.mode!r}; mode 'custom' uses it"
+            )
+    elif not callable(value) and not _is_reference(value):
+        raise _refused(instance, attribute, value, "a function of a weight, or its name as 'module:name'")
+
+
+def _is_reference(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    module, colon, name = value.partition(":")
+    return bool(colon) and name.isidentifier() and all(part.isidentifier() for part in module.split("."))
+
+
 @frozen(repr=False)
 class fit_lut(Pass):
     """Fit a look-up table (palette) of 2**nbits entries to each selected weight.
 
-    `mode` is "kmeans", the table of least squared error, or "uniform", equal steps from the least to the
-    greatest value.  The table has the weight's dtype; entries ascend; an element gets its nearest entry, of
-    two equally near the lower.
+    The table has the weight's dtype.  But for mode "custom", entries ascend and an element gets its nearest
+    entry, of two equally near the lower.
     """
 
     mode: str = field(
         default="kmeans",
         validator=_check_mode,
-        metadata=described(f"How the table is chosen: {' or '.join(MODES)}.", option=str),
+        metadata=described(f"How the table is chosen: {', '.join(modes('lut'))}.", option=str, shown=True),
     )
     nbits: int | None = field(
         default=None,
         validator=_check_nbits,
-        metadata=described("Bits an index; the table has 2**nbits entries.", option=int),
+        metadata=described("Bits an index; the table has 2**nbits entries.", option=int, shown=True),
     )
-    granularity: Granularity = field(default=PerTensor(), validator=_check_granularity)
-    cluster_dim: int = field(default=1, validator=_check_not_yet)
-    per_channel_scale: bool = field(default=False, validator=_check_not_yet)
-    importance: None = field(default=None, validator=_check_not_yet)
-    inside: None = field(default=None, validator=_check_not_yet)
-    lut_function: None = field(default=None, validator=_check_not_yet)
+    granularity: Granularity = field(
+        default=PerTensor(), validator=_check_granularity, metadata=described("Who shares a table.")
+    )
+    cluster_dim: int = field(
+        default=1, validator=_check_not_yet, metadata=described("Elements that one index stands for.")
+    )
+    per_channel_scale: bool = field(
+        default=False, validator=_check_not_yet, metadata=described("Scale each output channel first.")
+    )
+    importance: None = field(
+        default=None, validator=_check_not_yet, metadata=described("What an error in each element costs.")
+    )
+    inside: None = field(
+        default=None, validator=_check_not_yet, metadata=described("The encoding to nest the table in.")
+    )
+    lut_function: Callable[[Any], Any] | str | None = field(
+        default=None,
+        validator=_check_function,
+        metadata=described(
+            "For mode custom: a function of a weight, or 'module:name', that gives the table, alone or as "
+            "(table, indices).",
+            reference=True,
+        ),
+    )
 
     encoding: ClassVar[str] = "lut"
 

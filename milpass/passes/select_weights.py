@@ -8,7 +8,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from milpass.errors import UsageError
-from milpass.passes.base import Pass, argument, described
+from milpass.passes.base import Pass, argument, choosing, described
 from milpass.plan import Entry, Plan, Selected, Skipped
 from milpass.selectors import Selector, is_weight
 from milpass.weight import Weight
@@ -27,17 +27,6 @@ def _check_threshold(instance: Pass, attribute: Attribute[Any], value: object) -
         )
 
 
-def _check_where(instance: Pass, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, Selector):
-        raise UsageError(
-            argument(attribute, instance),
-            who="select_weights",
-            cannot="choose weights",
-            got=repr(value),
-            needs="a selector such as is_weight, anything or op_type('linear')",
-        )
-
-
 @frozen(repr=False)
 class select_weights(Pass):
     """Choose the fp16 and fp32 constants with more than `threshold` elements for which `where` holds.
@@ -48,9 +37,9 @@ class select_weights(Pass):
     threshold: int = field(
         default=2048,
         validator=_check_threshold,
-        metadata=described("Choose weights with more elements than this.", option=int),
+        metadata=described("Choose weights with more elements than this.", option=int, shown=True),
     )
-    where: Selector = field(default=is_weight, validator=_check_where)
+    where: Selector = field(default=is_weight, **choosing("Choose weights for which this selector holds."))
 
     def fold(self, plan: Plan) -> Plan:
         """Mark the chosen, and tell the others why they are not."""

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from milpass.errors import ModelError
+from milpass.errors import ModelError, UsageError
 from milpass.targets.base import Edit, Target
-from milpass.targets.mlpackage import Package
+from milpass.targets.mlpackage import LoadedModel, Package, is_loaded_model
 
 
-def open_target(model: str | os.PathLike[str]) -> Target:
-    """Open a model by its path; raises `ModelError` where there is none that can be read."""
+def open_target(model: Any) -> Target:
+    """Open a model by its path, or a loaded `MLModel`; raises `ModelError` where it cannot be read."""
+    if is_loaded_model(model):
+        return LoadedModel(model)
+    if not isinstance(model, str | os.PathLike):
+        raise UsageError(
+            repr(model),
+            who="milpass",
+            cannot="open it",
+            got=type(model).__name__,
+            needs="the path of an .mlpackage, or an MLModel",
+        )
     try:
-        return Package(Path(model))
+        return Package.at(Path(model))
     except OSError as error:
         raise ModelError(
             str(model),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from milpass.records import Record
 from milpass.weight import Weight
@@ -28,6 +28,10 @@ class Target(Protocol):
     def format(self) -> str:
         """The name of its format, by which the pipeline finds the dialect."""
 
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """The formats that its container can have, oldest first."""
+
     def weights(self) -> tuple[Weight, ...]:
         """Every floating-point constant, in program order; reads no values."""
 
@@ -36,6 +40,12 @@ class Target(Protocol):
 
     def obstacles(self, format: str) -> tuple[str, ...]:
         """The operation types that would change their meaning if the model were raised to a format."""
+
+    def without_destination(self) -> Path:
+        """Where the copy goes that nobody named a place for; raises `UsageError` where it must be named."""
+
+    def result(self, out: Path) -> Any:
+        """What `apply` gives for the copy that was written to `out`."""
 
     def editing(self, out: Path, *, overwrite: bool, raise_to: str | None) -> AbstractContextManager[Edit]:
         """Write a copy of the model to `out`, whole at the end of the context or not at all."""

@@ -1,48 +1,21 @@
-"""Encodings, their equality, packed indices, and how the iOS16 dialect spells them."""
+"""Encodings, their equality, and packed indices."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from milpass.dialects.ios16 import IOS16
-from milpass.encodings import Dense, Indices, Lut
-from milpass.passes import fit_lut
-from milpass.records import Record, Value
+from milpass.encodings import Affine, Cast, Dense, Indices, Lut, Sparse
+from tests.encodings import SHAPES, flat_lut, flat_luts, packed_by_numpy
 from tests.strategies import quick
 
 FEW = quick(max_examples=60, derandomize=True)
 NBITS = range(1, 9)
-LEGAL = (1, 2, 4, 6, 8)
-NAMES = {"float16": "fp16", "float32": "fp32"}
-SHAPES = hnp.array_shapes(min_dims=1, max_dims=5, max_side=6)
 SIZES = [1, 7, 8, 9, 65535, 65536, 65537, 65536 + 811, 3 * 65536 + 5, (1 << 18) + 811]
 
 
 def drawn_indices(shape, nbits, seed=0):
     return np.random.default_rng(seed).integers(0, 1 << nbits, shape).astype(np.uint8)
-
-
-def packed_by_numpy(array, nbits):
-    """Least significant bit first, the last byte filled up with zeros."""
-    bits = np.unpackbits(array.reshape(-1, 1), axis=1, count=nbits, bitorder="little")
-    return np.packbits(bits.reshape(-1), bitorder="little")
-
-
-def lut(array, table, nbits):
-    entries = np.asarray(table).reshape((1,) * array.ndim + (-1, 1))
-    return Lut(Indices.of(array, nbits), Dense(entries))
-
-
-@st.composite
-def luts(draw, bits=LEGAL):
-    """A table of any values, NaN and infinity among them, with indices of any shape."""
-    nbits = draw(st.sampled_from(bits))
-    dtype, width = draw(st.sampled_from([(np.float16, 16), (np.float32, 32)]))
-    table = draw(hnp.arrays(dtype, 1 << nbits, elements=st.floats(width=width)))
-    array = draw(hnp.arrays(np.uint8, draw(SHAPES), elements=st.integers(0, (1 << nbits) - 1)))
-    return lut(array, table, nbits)
 
 
 @pytest.mark.parametrize("nbits", NBITS)
@@ -93,7 +66,7 @@ def test_dense_decodes_to_its_array():
 
 
 @FEW
-@given(luts(bits=NBITS))
+@given(flat_luts(NBITS))
 def test_lut_decodes_each_index_to_its_entry(encoding):
     entries, indices = encoding.inner.array.reshape(-1), encoding.indices.array()
     expected = np.array([entries[i] for i in indices.reshape(-1)], entries.dtype).reshape(indices.shape)
@@ -114,82 +87,52 @@ def test_dense_is_equal_by_its_bits():
 
 def test_lut_is_equal_by_indices_bits_and_table():
     array, table = np.array([[0, 1], [2, 3]], np.uint8), np.array([-1.0, 0.0, 0.5, np.nan], np.float16)
-    this = lut(array, table, 2)
+    this = flat_lut(array, table, 2)
     packed = Indices.unpacked(np.array([0b11100100], np.uint8), (2, 2), 2)
-    assert this == lut(array.copy(), table.copy(), 2) == Lut(packed, this.inner)
-    assert this != lut(array.reshape(4, 1), table, 2)
-    assert this != lut(array[::-1], table, 2)
-    assert this != lut(array, table.astype(np.float32), 2)
-    assert this != lut(array, np.array([-1.0, -0.0, 0.5, np.nan], np.float16), 2)
+    assert this == flat_lut(array.copy(), table.copy(), 2) == Lut(packed, this.inner)
+    assert this != flat_lut(array.reshape(4, 1), table, 2)
+    assert this != flat_lut(array[::-1], table, 2)
+    assert this != flat_lut(array, table.astype(np.float32), 2)
+    assert this != flat_lut(array, np.array([-1.0, -0.0, 0.5, np.nan], np.float16), 2)
     assert this != Lut(Indices.of(array, 3), this.inner)
     assert this != this.inner
 
 
-@FEW
-@given(luts())
-def test_ios16_reads_what_it_spells(encoding):
-    assert IOS16().read(IOS16().spell(encoding)) == encoding
+def test_groups_have_tables_of_their_own():
+    """Four rows in two groups of two tables: written out by hand."""
+    indices = Indices.of(np.array([[0, 1, 1], [1, 0, 0], [0, 0, 1], [1, 1, 0]], np.uint8), 1)
+    tables = np.array([[10, 11], [20, 21]], np.float32).reshape(2, 1, 2, 1)
+    decoded = Lut(indices, Dense(tables)).decode()
+    assert decoded.tolist() == [[10, 11, 11], [11, 10, 10], [20, 20, 21], [21, 21, 20]]
 
 
-@FEW
-@given(luts())
-def test_ios16_spells_what_the_format_defines(encoding):
-    record = IOS16().spell(encoding)
-    table, indices = encoding.inner.array, encoding.indices.array()
-    dtype = NAMES[table.dtype.name]
-    assert (record.op_type, record.placement) == ("constexpr_lut_to_dense", "attributes")
-    assert (record.dtype, record.shape) == (dtype, indices.shape)
-    assert set(record.operands) == {"indices", "lut", "shape"}
-    packed = packed_by_numpy(indices, encoding.indices.nbits)
-    expected = {"indices": ("uint8", packed), "lut": (dtype, table.reshape(-1))}
-    expected["shape"] = ("uint32", np.array(indices.shape, np.uint32))
-    for name, (kind, data) in expected.items():
-        value = record.operands[name]
-        assert (value.dtype, value.shape) == (kind, data.shape)
-        assert value.data.dtype == data.dtype and value.data.tobytes() == data.tobytes()
+def test_vectors_lie_along_their_axis():
+    """The cases that Core ML's operation definition gives for two axes."""
+    indices = Indices.of(np.array([[[0, 0], [1, 0]], [[1, 1], [0, 0]]], np.uint8), 1)
+    tables = Dense(np.array([[1, 2, 3], [4, 5, 6]], np.float32).reshape(1, 1, 1, 2, 3))
+    along_1 = Lut(indices, tables, vector_axis=1)
+    assert along_1.shape == (2, 6, 2)
+    assert along_1.decode()[0].tolist() == [[1, 1], [2, 2], [3, 3], [4, 1], [5, 2], [6, 3]]
+    along_2 = Lut(indices, tables, vector_axis=2)
+    assert along_2.decode()[1].tolist() == [[4, 5, 6, 4, 5, 6], [1, 2, 3, 1, 2, 3]]
 
 
-@FEW
-@given(luts())
-def test_ios16_predicts_the_bytes_of_indices_and_table(encoding):
-    operands = IOS16().spell(encoding).operands
-    itemsize, size = encoding.inner.array.itemsize, encoding.indices.size
-    predicted = IOS16().nbytes([fit_lut(nbits=encoding.indices.nbits)], size, itemsize)
-    assert predicted == operands["indices"].nbytes + operands["lut"].nbytes
-    assert predicted == len(operands["indices"].data.tobytes()) + len(operands["lut"].data.tobytes())
+def test_affine_scales_each_block():
+    inner = Dense(np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.int8))
+    scale, offset = np.array([[2, 10]], np.float16), np.array([[1, 3]], np.int8)
+    assert Affine(inner, scale, offset).decode().tolist() == [[0, 2, 0, 10], [8, 10, 40, 50]]
+    assert Affine(inner, scale).decode().dtype == np.float16
+    with_offset = Affine(inner, scale, offset)
+    assert with_offset == Affine(inner, scale.copy(), offset.copy()) != Affine(inner, scale)
 
 
-@pytest.mark.parametrize("nbits", NBITS)
-def test_ios16_refuses_in_words_what_it_cannot_say(nbits):
-    refusal = IOS16().refuse([fit_lut(nbits=nbits)])
-    if nbits in LEGAL:
-        assert refusal is None
-    else:
-        assert refusal == f"iOS16 has no lut of {nbits} bits: 1, 2, 4, 6, 8"
+def test_sparse_is_zero_off_the_mask():
+    mask = Indices.of(np.array([[1, 0], [0, 1]], np.uint8), 1)
+    sparse = Sparse(mask, Dense(np.array([[1.5, np.nan], [np.inf, -2]], np.float32)))
+    assert sparse.decode().tolist() == [[1.5, 0], [0, -2]] and sparse.shape == (2, 2)
 
 
-def test_ios16_refuses_chains():
-    fit = fit_lut(nbits=4)
-    assert "one encoding a weight" in IOS16().refuse([fit, fit])
-    assert "one encoding a weight" in IOS16().refuse([])
-
-
-def record_of(packed_bytes, entries):
-    operands = {
-        "indices": Value("uint8", (packed_bytes,), np.zeros(packed_bytes, np.uint8)),
-        "lut": Value("fp16", (entries,), np.zeros(entries, np.float16)),
-        "shape": Value("uint32", (2,), np.array([3, 5], np.uint32)),
-    }
-    return Record("constexpr_lut_to_dense", "attributes", "fp16", (3, 5), operands)
-
-
-@pytest.mark.parametrize("packed_bytes, entries", [(7, 16), (9, 16), (8, 15), (8, 17), (8, 0), (4, 16)])
-def test_ios16_reads_no_table_that_does_not_fit_its_indices(packed_bytes, entries):
-    assert IOS16().read(record_of(8, 16)).shape == (3, 5)
-    with pytest.raises(ValueError, match=f"{entries} entries with {packed_bytes} bytes"):
-        IOS16().read(record_of(packed_bytes, entries))
-
-
-def test_ios16_reads_no_other_operation():
-    with pytest.raises(ValueError, match="constexpr_sparse_to_dense is not read yet"):
-        IOS16().read(Record("constexpr_sparse_to_dense", "attributes", "fp16", (1,), {}))
+def test_cast_gives_the_other_type():
+    inner = Dense(np.array([0.1, 65504], np.float16))
+    decoded = Cast(inner, "fp32").decode()
+    assert decoded.dtype == np.float32 and decoded.tolist() == inner.array.astype(np.float32).tolist()

@@ -197,9 +197,9 @@ class _PerChannel(Granularity):
         ("nbits", 9, "an integer from 1 to 8"),
         ("nbits", 3.5, "an integer from 1 to 8"),
         ("nbits", True, "an integer from 1 to 8"),
-        ("mode", "median", "'kmeans' or 'uniform'"),
-        ("mode", None, "'kmeans' or 'uniform'"),
-        ("mode", ["kmeans"], "'kmeans' or 'uniform'"),
+        ("mode", "median", "'custom' or 'kmeans' or 'uniform' or 'unique'"),
+        ("mode", None, "'custom' or 'kmeans' or 'uniform' or 'unique'"),
+        ("mode", ["kmeans"], "'custom' or 'kmeans' or 'uniform' or 'unique'"),
     ],
 )
 def test_what_is_not_carried_out_is_refused_in_words(field: str, value: object, needs: str) -> None:
@@ -246,5 +246,10 @@ def test_texts_show_what_matters_and_fields_that_differ_from_their_defaults(made
 
 
 def test_the_table_of_passes_names_each_by_its_class() -> None:
-    assert sorted(PASSES) == ["fit_lut", "replace_const_with_lut", "select_weights"]
+    assert sorted(PASSES) == [
+        "deselect_weights",
+        "fit_lut",
+        "replace_const_with_lut",
+        "select_weights",
+    ]
     assert all(kind.__name__ == text for text, kind in PASSES.items())

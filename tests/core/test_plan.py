@@ -11,7 +11,8 @@ from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 from hypothesis import given
 
-from milpass.legality import settle
+from milpass.errors import UsageError
+from milpass.legality import course_of, settle
 from milpass.passes import fit_lut, replace_const_with_lut, select_weights
 from milpass.pipeline import Pipeline
 from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Result, Row, Selected, Skipped
@@ -21,7 +22,7 @@ from milpass.weight import Key, Reader, Source, Weight
 from tests.strategies import models, pipelines, quick
 
 FIT = fit_lut(nbits=4)
-DONE = Replaced((FIT,), 9248, Result(squared_error=1.5, max_error=0.1875, snr=19.84))
+DONE = Replaced((FIT,), 9248, Result(nbits=4, squared_error=1.5, max_error=0.1875, snr=19.84))
 
 
 def weight(named: str, shape: tuple[int, ...], *ops: str, **changes: object) -> Weight:
@@ -36,6 +37,9 @@ TABLE = weight("table", (1000, 64), "matmul", "gather", "matmul", dtype="fp32")
 
 class FakeTarget:
     """A model of a format, whose operations of some types mean another thing in the next one."""
+
+    name = "model"
+    releases = ("iOS15", "iOS16", "iOS17", "iOS18", "iOS26", "iOS99")
 
     def __init__(self, format: str, *obstacles: str) -> None:
         self.format = format
@@ -52,12 +56,18 @@ class FakeTarget:
         self.asked.append(format)
         return self._obstacles
 
+    def without_destination(self) -> Path:
+        raise AssertionError("planning writes nothing")
+
+    def result(self, out: Path) -> object:
+        raise AssertionError("planning gives a plan")
+
     def editing(self, out: Path, *, overwrite: bool, raise_to: str | None) -> AbstractContextManager[Edit]:
         raise AssertionError("planning writes nothing")
 
 
-def settled(entry: Entry, target: FakeTarget, of: Weight = CONV) -> Plan:
-    return settle(Plan.of((of,)).update(lambda *_: entry), target)
+def settled(entry: Entry, target: FakeTarget, of: Weight = CONV, wanted: str | None = None) -> Plan:
+    return settle(Plan.of((of,)).update(lambda *_: entry), course_of(target, wanted))
 
 
 def test_a_new_plan_has_a_row_for_each_weight_and_none_is_chosen() -> None:
@@ -112,7 +122,7 @@ Another note."""
 def test_the_printed_table() -> None:
     entries: dict[Weight, Entry] = {
         CONV: DONE,
-        weight("exact", (64, 32, 3, 3), "conv"): Replaced((FIT,), 9248, Result(0.0, 0.0, inf)),
+        weight("exact", (64, 32, 3, 3), "conv"): Replaced((FIT,), 9248, Result(4, 0.0, 0.0, inf)),
         TABLE: Selected("a test"),
         weight("fitted", (2, 2), "linear"): Fitted((FIT,)),
         weight("old", (8, 8), encoded="constexpr_cast"): Skipped("encoded", "already compressed"),
@@ -136,7 +146,7 @@ def test_every_weight_keeps_its_row_whatever_the_passes(
     plan = Plan.of(model)
     for step in pipeline.passes:
         plan = step.fold(plan)
-    plan = settle(plan, FakeTarget("iOS16"))
+    plan = settle(plan, course_of(FakeTarget("iOS16"), None))
     assert [row.weight for row in plan.rows] == list(model)
     assert len(plan.replaced) + len(plan.skipped) == len(model), "settled rows are replaced or have a reason"
     lines = str(plan).splitlines()[2:]
@@ -196,9 +206,41 @@ def test_one_encoding_inside_another_is_refused_by_ios16() -> None:
 
 
 def test_a_format_without_a_dialect_is_refused_by_its_name() -> None:
-    target = FakeTarget("iOS18")
-    reason = "milpass writes no compressed constants for iOS18 yet"
+    target = FakeTarget("iOS99")
+    reason = "milpass writes no compressed constants for iOS99 yet"
     assert settled(Replaced((FIT,)), target).rows[0].entry == Skipped("opset", reason)
+
+
+@pytest.mark.parametrize("wanted", ["iOS15", "iOS99", "ios18", "", "iOS19"])
+def test_a_target_that_there_is_not_is_refused_with_those_there_are(wanted: str) -> None:
+    with pytest.raises(UsageError, match="needs one of iOS16, iOS17, iOS18, iOS26"):
+        settled(Replaced((FIT,)), FakeTarget("iOS16"), wanted=wanted)
+
+
+def test_a_model_is_not_lowered() -> None:
+    with pytest.raises(UsageError, match="got iOS16 for a model of iOS17, needs iOS17 or later"):
+        settled(Replaced((FIT,)), FakeTarget("iOS17"), wanted="iOS16")
+
+
+def test_what_is_wanted_decides_what_is_legal() -> None:
+    three = Replaced((fit_lut(nbits=3),))
+    plan = settled(three, FakeTarget("iOS16"), wanted="iOS18")
+    assert plan.rows[0].entry == evolve(three, nbytes=18432 * 3 // 8 + 16)
+    assert plan.notes == (
+        "The model is raised from iOS16 to iOS18; every operation in it means the same there.",
+    )
+
+
+def test_constants_spelled_anew_are_counted() -> None:
+    rows = (CONV, weight("old", (8, 8), encoded="constexpr_lut_to_dense"))
+    plan = Plan.of(rows).update(lambda of, _: Skipped("encoded", "so") if of.encoded else Replaced((FIT,)))
+    for source, wanted, told in (
+        ("iOS16", "iOS18", True),
+        ("iOS16", "iOS17", False),
+        ("iOS18", "iOS26", False),
+    ):
+        notes = settle(plan, course_of(FakeTarget(source), wanted)).notes
+        assert any("1 constants already compressed are spelled anew for iOS18" in n for n in notes) is told
 
 
 def test_obstacles_to_raising_are_named() -> None:
@@ -226,6 +268,6 @@ def test_the_three_passes_together() -> None:
     plan = Plan.of((CONV, weight("bias", (64,), "conv")))
     for step in (select_weights(), FIT, replace_const_with_lut()):
         plan = step.fold(plan)
-    rows = settle(plan, FakeTarget("iOS16")).rows
+    rows = settle(plan, course_of(FakeTarget("iOS16"), None)).rows
     assert rows[0].entry == Replaced((FIT,), 9248)
     assert rows[1].entry == Skipped("size", "size 64 is not above 2048")

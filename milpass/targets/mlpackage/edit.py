@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
+from math import prod
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,7 +15,7 @@ from milpass.targets import protobuf
 from milpass.targets.mlpackage.blobs import BlobFile, BlobWriter
 from milpass.targets.mlpackage.layout import Layout
 from milpass.targets.mlpackage.opsets import raise_to
-from milpass.targets.mlpackage.storage import FEWEST_IN_FILE, IN_FILES, TYPES
+from milpass.targets.mlpackage.storage import TYPES, is_for_file, padding
 from milpass.targets.mlpackage.survey import Survey, op_name
 from milpass.targets.mlpackage.values import describe, to_immediate, to_text
 from milpass.weight import Source, Weight
@@ -37,6 +38,7 @@ class PackageEdit:
         self._opened = opened
         self._ops = {definition.key: definition.op for definition in survey.definitions}
         self._uses = dict(survey.blobs)
+        self._sources = survey.sources()
         self._waiting = sorted(self._uses, reverse=True)
         self._writers: dict[str, BlobWriter] = {}
         self._closing = ExitStack()
@@ -48,7 +50,8 @@ class PackageEdit:
         if self._last is None or self._last[0] is not record:
             self._last = (record, self._operation(record, weight.source.file))
         op = self._ops[weight.key]
-        self._uses[weight.source] = [stored for stored in self._uses[weight.source] if stored.op is not op]
+        for source in self._sources[id(op)]:
+            self._uses[source] = [stored for stored in self._uses[source] if stored.op is not op]
         name = op_name(op)
         op.CopyFrom(self._last[1])
         op.outputs[0].name = weight.name
@@ -66,6 +69,7 @@ class PackageEdit:
                 shutil.copyfile(self._layout.existing(file), self._place(file))
         model = self._model.SerializeToString(deterministic=True)
         self._place(self._layout.model).write_bytes(model)
+        self._layout.complete(self._folder, model)
 
     def __enter__(self) -> PackageEdit:
         return self
@@ -108,15 +112,19 @@ class PackageEdit:
         """The record as an operation, its large operands written to the weight file."""
         op = protobuf.mil().Operation(type=record.op_type)
         describe(op.outputs.add().type, record.dtype, record.shape)
+        attribute = record.placement == "attributes"
         for name, operand in record.operands.items():
-            assert isinstance(operand, Value) and record.placement == "attributes"
-            self._store(op.attributes[name], operand, file)
+            assert isinstance(operand, Value)
+            message = op.attributes[name] if attribute else op.inputs[name].arguments.add().value
+            self._store(message, operand, file, attribute=attribute)
         return op
 
-    def _store(self, message: Any, value: Value, file: str) -> None:
-        if value.dtype not in IN_FILES or value.data.size < FEWEST_IN_FILE:
+    def _store(self, message: Any, value: Value, file: str, *, attribute: bool) -> None:
+        size = prod(value.shape)
+        if not is_for_file(value.dtype, size, attribute=attribute):
             to_immediate(message, value)
             return
         describe(message.type, value.dtype, value.shape)
+        code, missing = TYPES[value.dtype].code, padding(value.dtype, size)
         message.blobFileValue.fileName = file
-        message.blobFileValue.offset = self._writer(file).append(TYPES[value.dtype].code, value.data)
+        message.blobFileValue.offset = self._writer(file).append(code, value.data, missing)

@@ -50,6 +50,9 @@ class Layout:
             raise unreadable(self.root, f"weights in {name!r}", f"weights below {MODEL_PATH}")
         return layout_path(self.root, str(self.model.parent), name.removeprefix(MODEL_PATH))
 
+    def complete(self, folder: Path, model: bytes) -> None:
+        """Add to a written copy what the source did not have to be copied: nothing, for a package on disk."""
+
     def files(self) -> list[Path]:
         """All files of the package, relative to it, in order of their names."""
         found = [path for path in self.root.rglob("*") if not path.is_dir()]

@@ -25,8 +25,34 @@ REDEFINED: dict[str, frozenset[str]] = {
             "topk",
             "upsample_bilinear",
         }
-    )
+    ),
+    "iOS17": frozenset(
+        {
+            "crop_resize",
+            "gather",
+            "gather_along_axis",
+            "gather_nd",
+            "non_maximum_suppression",
+            "reduce_argmax",
+            "reduce_argmin",
+            "scatter",
+            "scatter_along_axis",
+            "scatter_nd",
+            "topk",
+        }
+    ),
+    "iOS18": frozenset({"gru"}),
+    "iOS26": frozenset(),
 }
+
+
+def redefined(source: str, format: str) -> frozenset[str]:
+    """The operations that a format, or one between it and the source's, defines anew."""
+    releases = list(OPSETS)
+    if source not in releases:
+        return frozenset()
+    steps = releases[releases.index(source) + 1 : releases.index(format) + 1]
+    return frozenset().union(*(REDEFINED[step] for step in steps))
 
 
 def program_format(program: Any) -> str:

@@ -9,14 +9,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from milpass.errors import ModelError
+from milpass.errors import ModelError, UsageError
 from milpass.records import Record, Value
 from milpass.roles import BARRED
 from milpass.targets.mlpackage.blobs import BlobFile
 from milpass.targets.mlpackage.destination import destination
 from milpass.targets.mlpackage.edit import PackageEdit
 from milpass.targets.mlpackage.layout import Layout, unreadable
-from milpass.targets.mlpackage.opsets import REDEFINED, program_format
+from milpass.targets.mlpackage.opsets import OPSETS, program_format, redefined
 from milpass.targets.mlpackage.storage import FLOATS
 from milpass.targets.mlpackage.survey import Definition, Survey
 from milpass.targets.mlpackage.values import from_blob, from_immediate, tensor_type
@@ -27,16 +27,23 @@ from milpass.weight import Source, Weight
 class Package:
     """An opened package; raises `ModelError` for anything that is no sound ML Program package."""
 
-    def __init__(self, path: Path) -> None:
-        self._layout = Layout.of(path)
-        self._model = parse_model(self._layout.existing(self._layout.model).read_bytes(), str(path))
+    def __init__(self, layout: Layout, model: Any) -> None:
+        self._layout = layout
+        self._model = model
         self._check_kind()
         self._survey = Survey.of(self._model.mlProgram)
         self._files: dict[str, BlobFile] = {}
         self._encoded: dict[Any, Any] = {}
         for source in self._survey.blobs:
             self._file(source.file).blob(source.offset)
+        self._sources = self._survey.sources()
         self._weights = tuple(self._find_weights())
+
+    @classmethod
+    def at(cls, path: Path) -> Package:
+        """The package at a path."""
+        layout = Layout.of(path)
+        return cls(layout, parse_model(layout.existing(layout.model).read_bytes(), str(path)))
 
     def _check_kind(self) -> None:
         kind = self._model.WhichOneof("Type")
@@ -66,9 +73,28 @@ class Package:
         """Every floating-point constant, in program order; reads no values."""
         return self._weights
 
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """The formats of ML Programs, oldest first."""
+        return tuple(OPSETS)
+
     def obstacles(self, format: str) -> tuple[str, ...]:
-        """The operation types that a later format defines anew."""
-        return tuple(sorted(self._survey.op_types & REDEFINED[format]))
+        """The operation types that a later format defines anew, itself or one on the way to it."""
+        return tuple(sorted(self._survey.op_types & redefined(self.format, format)))
+
+    def result(self, out: Path) -> Path:
+        """The path of the copy that was written."""
+        return out
+
+    def without_destination(self) -> Path:
+        """A package on disk has no destination of its own: raises `UsageError`."""
+        raise UsageError(
+            self.name,
+            who="apply",
+            cannot="write the result",
+            got="no destination",
+            needs="the path of a package to write",
+        )
 
     def record(self, weight: Weight) -> Record:
         """The operation that stores an already encoded weight, its values as views of the file."""
@@ -134,7 +160,7 @@ class Package:
         self, definition: Definition, dtype: str, shape: tuple[int, ...], number: int
     ) -> Weight:
         readers = self._survey.readers(definition)
-        source = Source("", number)
+        source = min(self._sources.get(id(definition.op), []), default=Source("", number))
         return Weight(definition.key, shape, dtype, source, readers, encoded=definition.op.type)
 
     def _check(self, message: Any, weight: Weight) -> None:

@@ -42,9 +42,22 @@ TYPES: dict[str, StoredType] = {
 
 FLOATS = ("fp16", "bf16", "fp32", "fp64")
 
-# Types that go to a weight file at ten elements or more, as coremltools writes them up to iOS17.
-IN_FILES = ("fp16", "fp32", "uint8", "int8")
+# Values of ten elements or more go to a weight file, but for text and, up to iOS17, some integers: as
+# coremltools writes them.
 FEWEST_IN_FILE = 10
+NEVER_IN_FILES = ("string", "fp64")
+IN_FILES_FROM_IOS18 = ("uint16", "int16", "uint32", "int32")
+
+
+def is_for_file(dtype: str, size: int, *, attribute: bool) -> bool:
+    """Whether an operand of `size` elements goes to a weight file; those that are attributes are iOS16's."""
+    late = dtype in IN_FILES_FROM_IOS18 and attribute
+    return size >= FEWEST_IN_FILE and not late and dtype not in NEVER_IN_FILES
+
+
+def padding(dtype: str, size: int) -> int:
+    """The bits by which `size` elements fall short of whole bytes."""
+    return -size * TYPES[dtype].bits % 8
 
 
 def nbytes(dtype: str, size: int) -> int:

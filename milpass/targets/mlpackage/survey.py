@@ -91,6 +91,14 @@ class Survey:
                 place = stored.blobFileValue
                 self.blobs[Source(place.fileName, place.offset)].append(Stored(stored, op))
 
+    def sources(self) -> dict[int, list[Source]]:
+        """The places in weight files of each operation's own values, by the operation's `id`."""
+        found: dict[int, list[Source]] = defaultdict(list)
+        for source, users in self.blobs.items():
+            for stored in users:
+                found[id(stored.op)].append(source)
+        return found
+
     def readers(self, definition: Definition) -> tuple[Reader, ...]:
         """The operations that use a result, directly or through rearranging ones."""
         found: dict[Reader, None] = {}

@@ -13,12 +13,15 @@ from milpass.targets import protobuf
 from milpass.targets.mlpackage.blobs import Blob
 from milpass.targets.mlpackage.storage import TYPES, nbytes, numpy_type
 
+TEXT = "string"
+
 
 @cache
 def _names() -> dict[int, str]:
     """MIL's numbers of types -> milpass' names."""
     enumeration = protobuf.mil().DataType
-    return {enumeration.Value(stored.mil): name for name, stored in TYPES.items()}
+    names = {enumeration.Value(stored.mil): name for name, stored in TYPES.items()}
+    return {**names, enumeration.Value("STRING"): TEXT}
 
 
 def tensor_type(value_type: Any) -> tuple[str, tuple[int, ...]] | None:
@@ -35,6 +38,8 @@ def tensor_type(value_type: Any) -> tuple[str, tuple[int, ...]] | None:
 def from_blob(blob: Blob, dtype: str, shape: tuple[int, ...]) -> Value:
     """The value in a weight file; raises `ValueError` where the blob is not of that type and size."""
     size = int(np.prod(shape, dtype=object))
+    if dtype not in TYPES:
+        raise ValueError(f"a {dtype} in a weight file")
     if blob.code != TYPES[dtype].code or blob.data.nbytes != nbytes(dtype, size):
         raise ValueError(f"{blob.data.nbytes} bytes of type {blob.code}, not {size} elements of {dtype}")
     return Value(dtype, shape, blob.data.view(numpy_type(dtype)))
@@ -44,6 +49,10 @@ def from_immediate(tensor: Any, dtype: str, shape: tuple[int, ...]) -> Value:
     """The value inside the model file; raises `ValueError` where it has too few or too many elements."""
     kind = tensor.WhichOneof("value")
     held = getattr(tensor, kind).values if kind else b""
+    if (dtype == TEXT) != (kind == "strings"):
+        raise ValueError(f"{kind} in a value of {dtype}")
+    if dtype == TEXT:
+        return Value(TEXT, shape, np.array(held, dtype=str))
     stored = numpy_type(dtype)
     data: NDArray[Any]
     data = np.frombuffer(held, stored) if isinstance(held, bytes) else np.array(held, dtype=stored)
@@ -64,6 +73,9 @@ def describe(value_type: Any, dtype: str, shape: tuple[int, ...]) -> None:
 
 def to_immediate(message: Any, value: Value) -> None:
     """Write a value into a `Value` message."""
+    if value.dtype == TEXT:
+        to_text(message, str(value.data[0]))
+        return
     describe(message.type, value.dtype, value.shape)
     field = TYPES[value.dtype].immediate
     held = getattr(message.immediateValue.tensor, field)

@@ -1,7 +1,8 @@
-"""The table of least squared error."""
+"""The table of least squared error: an exact optimum, then rounded to the weight's dtype."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,9 +12,11 @@ from milpass.fitting.distribution import Distribution
 from milpass.fitting.fitted import FittedWeight, LutOptions
 from milpass.fitting.table import palettized
 
+NBITS = "given"
 
-def fit(array: NDArray[Any], options: LutOptions) -> FittedWeight:
-    """Fit the optimal table: exact k-means over all elements, then rounded to the weight's dtype."""
+
+def fit(array: NDArray[Any], options: LutOptions, legal_nbits: Sequence[int]) -> FittedWeight:
+    """Fit the optimal table by exact k-means over all elements."""
     assert options.nbits is not None
     distribution = Distribution.of(array)
     best = cluster(distribution, 1 << options.nbits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from milpass.fitting.distribution import Distribution
 from milpass.fitting.fitted import FittedWeight, LutOptions
 from milpass.fitting.table import palettized
 
+NBITS = "given"
 
-def fit(array: NDArray[Any], options: LutOptions) -> FittedWeight:
+
+def fit(array: NDArray[Any], options: LutOptions, legal_nbits: Sequence[int]) -> FittedWeight:
     """Fit a table of equal steps, in float64 so that ranges past the dtype's own do not overflow."""
     assert options.nbits is not None
     distribution = Distribution.of(array)

@@ -1,0 +1,69 @@
+"""Between the plain arrays of an encoding and the operands of an operation."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from attrs import evolve
+from numpy.typing import NDArray
+
+from milpass.encodings import Dense, Encoding, Indices
+from milpass.encodings.dense import STORED
+from milpass.records import Value
+
+_INTEGER = re.compile(r"(u?)int([1-7])$")
+
+
+def plain(array: NDArray[Any]) -> Value:
+    """An array of a type that numpy has, as an operand."""
+    array = np.asarray(array)
+    return Value(STORED.get(array.dtype.name, array.dtype.name), array.shape, array.reshape(-1))
+
+
+def text(string: str) -> Value:
+    """A string as an operand."""
+    return Value("string", (), np.array([string]))
+
+
+def stored(encoding: Encoding) -> Value:
+    """A dense array as an operand, packed where its type is narrower than a byte."""
+    assert isinstance(encoding, Dense)
+    narrow = _INTEGER.match(encoding.dtype)
+    if narrow is None:
+        return plain(encoding.array)
+    nbits = int(narrow[2])
+    unsigned = np.bitwise_and(encoding.array.astype(np.uint8), np.uint8((1 << nbits) - 1))
+    return evolve(packed(Indices.of(unsigned, nbits)), dtype=encoding.dtype)
+
+
+def packed(indices: Indices) -> Value:
+    """Indices as an operand of their own shape and narrow type."""
+    return Value(f"uint{indices.nbits}", indices.shape, indices.packed())
+
+
+def unpacked(value: Value) -> Indices:
+    """The indices that an operand holds; raises `ValueError` where it is not of an unsigned type."""
+    narrow = re.match(r"uint([1-8])$", value.dtype)
+    if narrow is None:
+        raise ValueError(f"indices of {value.dtype}")
+    return Indices.unpacked(value.data.view(np.uint8), value.shape, int(narrow[1]))
+
+
+def array_of(value: Value) -> NDArray[Any]:
+    """The array that an operand holds, of its shape; types narrower than a byte as (u)int8."""
+    narrow = _INTEGER.match(value.dtype)
+    if narrow is None:
+        return value.data.reshape(value.shape)
+    nbits = int(narrow[2])
+    unsigned = Indices.unpacked(value.data.view(np.uint8), value.shape, nbits).array()
+    if narrow[1]:
+        return unsigned
+    sign = np.uint8(1 << (nbits - 1))
+    return ((unsigned ^ sign) - sign).view(np.int8)
+
+
+def dense(value: Value) -> Dense:
+    """An operand as a dense array."""
+    return Dense(array_of(value), value.dtype)

@@ -1,0 +1,34 @@
+"""Weights stored in a shorter floating-point type."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from attrs import frozen
+from numpy.typing import NDArray
+
+from milpass.encodings.base import Encoding
+
+# The field's names of types -> numpy's
+FLOATS: dict[str, str] = {"fp16": "float16", "fp32": "float32"}
+
+
+@frozen
+class Cast(Encoding):
+    """w = inner in another float type, "fp16" or "fp32".
+
+    Source: `constexpr_cast` of Core ML's iOS16 and iOS18 opsets.
+    """
+
+    inner: Encoding
+    dtype: str
+    kind: ClassVar[str] = "cast"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The inner's shape."""
+        return self.inner.shape
+
+    def decode(self) -> NDArray[Any]:
+        """The inner's values in the other type."""
+        return self.inner.decode().astype(FLOATS[self.dtype])

@@ -1,0 +1,1 @@
+"""The modes of `fit_lut`: one file each."""

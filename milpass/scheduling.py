@@ -1,0 +1,61 @@
+"""Work in several threads, results in order, a bounded number of them waiting."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from milpass.errors import UsageError
+
+Job = TypeVar("Job")
+Done = TypeVar("Done")
+
+MOST_THREADS = 8
+
+
+def default_threads() -> int:
+    """The processors that this process may use, up to 8."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, MOST_THREADS)
+
+
+def check_threads(threads: object) -> None:
+    """Refuse a number of threads that is none."""
+    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
+        raise UsageError(
+            "threads",
+            who="milpass",
+            cannot="start threads",
+            got=repr(threads),
+            needs="an integer of at least 1",
+        )
+
+
+def in_order(
+    function: Callable[[Job], Done], jobs: Iterable[Job], threads: int
+) -> Generator[tuple[Job, Done], None, None]:
+    """Each job with its result, in the order of the jobs; at most threads + 1 results exist at a time."""
+    if threads == 1:
+        for job in jobs:
+            yield job, function(job)
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="milpass")
+    try:
+        yield from _pooled(pool, function, iter(jobs), threads + 1)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for a fit to end
+
+
+def _pooled(
+    pool: ThreadPoolExecutor, function: Callable[[Job], Done], jobs: Iterator[Job], window: int
+) -> Iterator[tuple[Job, Done]]:
+    waiting: deque[tuple[Job, Future[Done]]] = deque()
+    waiting.extend((job, pool.submit(function, job)) for job in islice(jobs, window))
+    while waiting:
+        job, future = waiting.popleft()
+        yield job, future.result()
+        waiting.extend((job, pool.submit(function, job)) for job in islice(jobs, 1))

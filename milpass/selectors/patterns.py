@@ -1,0 +1,115 @@
+"""Selectors that go by names: globs, and regular expressions."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any
+
+from attrs import Attribute, define, field, frozen
+
+from milpass.errors import UsageError
+from milpass.selectors.language import Selector, refused
+from milpass.selectors.vocabulary import word
+from milpass.weight import Weight
+
+
+def _check_glob(instance: Selector, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, str):
+        raise refused(instance, attribute, value, "a glob such as 'conv*'")
+
+
+def _check_expression(instance: Selector, attribute: Attribute[Any], value: object) -> None:
+    needs = r"a regular expression such as 'layers_\d+_weight'"
+    if not isinstance(value, str):
+        raise refused(instance, attribute, value, needs)
+    try:
+        re.compile(value)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise refused(instance, attribute, value, f"{needs} ({error})") from None
+
+
+def names(weight: Weight) -> set[str]:
+    """The names by which a weight may be called: exported, and without what a cast to fp16 appends."""
+    return {weight.name, weight.name.removesuffix("_to_fp16")}
+
+
+class Pattern(Selector):
+    """A selector that compares texts of a weight with a pattern."""
+
+    pattern: str
+
+    @abstractmethod
+    def texts(self, weight: Weight) -> set[str]:
+        """What is compared with the pattern."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.pattern!r})"
+
+
+@frozen(repr=False)
+class _Glob(Pattern):
+    pattern: str = field(validator=_check_glob)
+
+    def holds(self, weight: Weight) -> bool:
+        return any(fnmatchcase(text, self.pattern) for text in self.texts(weight))
+
+
+@word
+class op_type(_Glob):
+    """Constants read by an operation of this type (a glob), directly or through rearranging operations."""
+
+    def texts(self, weight: Weight) -> set[str]:
+        return {kind for reader in weight.readers for kind in (reader.op_type, *reader.through)}
+
+
+@word
+class op_name(_Glob):
+    """Constants read by an operation whose name matches the glob."""
+
+    def texts(self, weight: Weight) -> set[str]:
+        return {reader.op_name for reader in weight.readers}
+
+
+@word
+class name(_Glob):
+    """Constants whose name matches the glob, in the source's spelling or the exported one.
+
+    A converter makes `layers_0_weight` of `layers.0.weight`, and in fp16 `layers_0_weight_to_fp16`:
+    each of the three matches.
+    """
+
+    def texts(self, weight: Weight) -> set[str]:
+        return names(weight)
+
+    def holds(self, weight: Weight) -> bool:
+        exported = self.pattern.replace(".", "_").replace("/", "_")
+        return any(fnmatchcase(n, p) for n in names(weight) for p in {self.pattern, exported})
+
+
+@word
+@define(frozen=True, repr=False, slots=False)
+class matches(Pattern):
+    r"""Constants in whose name the regular expression is found, anywhere unless anchored by `^` and `$`.
+
+    The name is the exported one: `layers.\d+.weight` finds `layers_0_weight` and `layers_0_weight_to_fp16`.
+    """
+
+    pattern: str = field(validator=_check_expression)
+
+    @cached_property
+    def _expression(self) -> re.Pattern[str]:
+        return re.compile(self.pattern)
+
+    def texts(self, weight: Weight) -> set[str]:
+        return names(weight)
+
+    def holds(self, weight: Weight) -> bool:
+        try:
+            return any(self._expression.search(text) for text in self.texts(weight))
+        except RecursionError as error:
+            raise UsageError(
+                repr(self), who="matches", cannot="search", got=str(error), needs="a simpler expression"
+            ) from None

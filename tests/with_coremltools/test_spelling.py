@@ -1,0 +1,63 @@
+"""What a dialect spells decodes, by coremltools' own operation definitions, to what the encoding says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import coremltools as ct
+import numpy as np
+from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
+from coremltools.optimize._utils import restore_elements_from_packed_bits
+from hypothesis import given
+
+from milpass.dialects.ios16 import IOS16
+from milpass.dialects.ios18 import IOS18
+from milpass.encodings import Encoding
+from milpass.records import Record, Value
+from tests import encodings as drawn
+from tests.strategies import quick
+
+FEW = quick(max_examples=150, derandomize=True)
+
+
+def operand(value: Value) -> Any:
+    """An operand as coremltools keeps it in memory, its bits unpacked by coremltools."""
+    narrow = re.match(r"(u?)int([1-7])$", value.dtype)
+    if narrow is None:
+        array = value.data.reshape(value.shape)
+    else:
+        size, signed = int(np.prod(value.shape)), not narrow[1]
+        array = restore_elements_from_packed_bits(value.data, int(narrow[2]), size, signed).reshape(
+            value.shape
+        )
+    return array[()] if array.ndim == 0 else array
+
+
+def decompressed(record: Record, release: Any) -> np.ndarray:
+    """The record's result by coremltools' definition of its operation in a release."""
+    operands = {name: operand(value) for name, value in record.operands.items() if isinstance(value, Value)}
+    if record.op_type == "constexpr_cast":  # has no static decompress
+        return operands["source_val"].astype(np.float32)
+    optional = {"constexpr_lut_to_dense": "vector_axis", "constexpr_blockwise_shift_scale": "offset"}
+    if release is ct.target.iOS18 and record.op_type in optional:
+        operands.setdefault(optional[record.op_type], None)
+    return SSAOpRegistry.core_ops[record.op_type][release].decompress(**operands)
+
+
+def assert_same(left: np.ndarray, right: np.ndarray) -> None:
+    assert left.shape == right.shape and left.dtype == right.dtype
+    np.testing.assert_array_equal(left, right)
+
+
+@FEW
+@given(drawn.ios16)
+def test_ios16(encoding: Encoding) -> None:
+    assert_same(decompressed(IOS16.spell(encoding), ct.target.iOS16), encoding.decode())
+
+
+@FEW
+@given(drawn.ios18)
+def test_ios18(encoding: Encoding) -> None:
+    with np.errstate(over="ignore"):
+        assert_same(decompressed(IOS18.spell(encoding), ct.target.iOS18), encoding.decode())
