@@ -8,6 +8,16 @@ if TYPE_CHECKING:
     from milpass.plan import Plan
 
 
+# What the command's exit codes mean.
+EXIT_CODES: dict[int, str] = {
+    0: "done",
+    2: "wrong usage, or a destination that cannot be written",
+    3: "nothing compressed: nothing chosen, or all skipped; nothing is written",
+    4: "the model cannot be read",
+    130: "interrupted; nothing is written",
+}
+
+
 class MilpassError(Exception):
     """Any refusal of milpass, in one line.
 

@@ -69,7 +69,8 @@ def settle(plan: Plan, course: Course) -> Plan:
     settled = plan.update(entry)
     for note in _notes(settled, course):
         settled = settled.note(note)
-    return settled
+    after = course.format if settled.replaced else course.source
+    return evolve(settled, formats=(course.source, after))
 
 
 def _notes(plan: Plan, course: Course) -> list[str]:

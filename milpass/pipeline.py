@@ -15,6 +15,7 @@ from milpass.granularity import PerTensor
 from milpass.legality import Course, course_of, settle
 from milpass.passes import PASSES, Pass
 from milpass.plan import Plan
+from milpass.recipes import read_recipe, write_recipe
 from milpass.scheduling import check_threads, default_threads
 from milpass.selectors import SELECTORS
 from milpass.targets import Target, open_target
@@ -77,6 +78,20 @@ class Pipeline:
                 plan = _missed(step, miss, plan, strict=strict)
             plan = step.fold(plan)
         return settle(plan, course)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write it to a recipe file, one pass a line.
+
+        Raises `UsageError` where it has no text, where the file exists (without `overwrite`) or cannot be
+        written.
+        """
+        parse(repr(self))
+        write_recipe(Path(path), [repr(step) for step in self.passes], overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Pipeline:
+        """The pipeline in a recipe file: one pass a line, comments after `#`; raises `UsageError`."""
+        return cls(*(parse(line) for line in read_recipe(Path(path))))
 
     def references(self) -> tuple[str, ...]:
         """The functions that its passes name as `module:name`; carrying it out imports their modules."""

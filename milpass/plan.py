@@ -114,10 +114,14 @@ class Row:
 
 @frozen
 class Plan:
-    """The weights of a model, an entry for each, and notes on the model as a whole; holds no arrays."""
+    """The weights of a model, an entry for each, and notes on the model as a whole; holds no arrays.
+
+    `formats` are the model's format before and after, once that is settled.
+    """
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    formats: tuple[str, str] | None = None
 
     @classmethod
     def of(cls, weights: tuple[Weight, ...]) -> Plan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -14,6 +15,9 @@ from milpass.errors import UsageError
 LONGEST = 100_000
 DEEPEST = 100
 GREATEST = 1 << 63
+
+# How functions print that have no text: `parse` refuses them by that name.
+_UNNAMED = re.compile(r"<callable [^>]*>")
 
 _JOINS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.BitOr: operator.or_,
@@ -37,6 +41,9 @@ def _tree(text: str) -> ast.Expression:
             warnings.simplefilter("ignore")  # what Python thinks of escapes in strings
             return ast.parse(text, mode="eval")
     except SyntaxError as error:
+        if unnamed := _UNNAMED.search(text):
+            needs = "functions that have a name in the language"
+            raise _refusal(text, unnamed[0], needs, "Name it with @selector") from None
         raise _refusal(text, f"{error.msg} at column {error.offset}", "Python call syntax") from None
     except (RecursionError, MemoryError):
         raise _refusal(text, "too deep a nesting", "a flatter text") from None

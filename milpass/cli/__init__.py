@@ -8,9 +8,12 @@ from typing import Any, NoReturn
 
 import click
 
+from milpass.cli.apply import apply
+from milpass.cli.completion import completion
 from milpass.cli.inspect import inspect
 from milpass.cli.palettize import palettize
-from milpass.errors import MilpassError
+from milpass.cli.passes import passes
+from milpass.errors import EXIT_CODES, MilpassError
 
 
 class _Group(click.Group):
@@ -39,20 +42,18 @@ def _leave_at_once(message: str, code: int) -> NoReturn:
     os._exit(code)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+HELP = """Compress Core ML models.
+
+\b
+Exit codes:
+""" + "\n".join(f"  {code:<5}{meaning}" for code, meaning in EXIT_CODES.items())
+
+
+@click.group(cls=_Group, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="milpass")
 def main() -> None:
-    """Compress Core ML models.
-
-    \b
-    Exit codes:
-      0    done
-      2    wrong usage, or a destination that cannot be written
-      3    nothing compressed: nothing chosen, or all skipped; nothing is written
-      4    the model cannot be read
-      130  interrupted; nothing is written
-    """
+    """Compress Core ML models."""
 
 
-main.add_command(palettize)
-main.add_command(inspect)
+for command in (palettize, apply, inspect, passes, completion):
+    main.add_command(command)

@@ -1,4 +1,4 @@
-"""Command options made from the fields of passes, so that each is described once."""
+"""Options that commands share; those of passes are made from the passes' fields, described once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,63 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from attrs import fields_dict
+from attrs import fields_dict, frozen
 
 from milpass.passes import Pass
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 MODEL = click.argument("model", type=click.Path(path_type=Path))
+MODULES = click.option(
+    "--import",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    help="Import a module first, which runs its code: its selectors and functions may then be named.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables (docs/json.md).")
+
+
+@frozen
+class RunOptions:
+    """How a pipeline is carried out on a model, and what is shown."""
+
+    model: Path
+    output: Path | None
+    target: str | None
+    strict: bool
+    overwrite: bool
+    dry_run: bool
+    threads: int | None
+    everything: bool
+    as_json: bool
+    quiet: bool
+
+
+_RUN_OPTIONS = (
+    MODEL,
+    click.option("-o", "--output", type=click.Path(path_type=Path), help="The package to write."),
+    click.option("--target", metavar="RELEASE", help="Raise the model to iOS16, iOS17 or iOS18."),
+    click.option("--strict", is_flag=True, help="Fail where a name or pattern matches nothing."),
+    click.option("--overwrite", is_flag=True, help="Replace a package at the destination."),
+    click.option("--dry-run", is_flag=True, help="Say what would be done; read no weight, write nothing."),
+    click.option(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="Fit N weights at a time; default: one a processor, up to 8.",
+    ),
+    click.option("--all", "everything", is_flag=True, help="Show a row for every constant."),
+    JSON,
+    click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
+)
+
+
+def run_options(command: Command) -> Command:
+    """Give a command the argument and the options of RunOptions."""
+    for option in reversed(_RUN_OPTIONS):
+        command = option(command)
+    return command
 
 
 def field_option(of: type[Pass], name: str, **changes: Any) -> Callable[[Command], Command]:
