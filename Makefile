@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 KERNELS := $(filter-out milpass/kernels/__init__.py,$(wildcard milpass/kernels/*.py))
 
-.PHONY: demo test test-core test-long check bench clean
+.PHONY: demo test test-core test-long test-models check bench clean
 
 demo: $(VENV)/.installed  ## compress the example model and show what it costs
 	@$(BIN)/python examples/demo.py
@@ -17,6 +17,9 @@ test-core: $(VENV)/.dev  ## the tests that need no Core ML, in seconds
 
 test-long: $(VENV)/.dev  ## the same properties with fifty times the examples, in minutes
 	MILPASS_EFFORT=50 $(BIN)/python -m pytest tests/core
+
+test-models: $(VENV)/.dev  ## every package below FOLDER, on its own release and raised, at all numbers of bits
+	MILPASS_ALL_MODELS="$(FOLDER)" $(BIN)/python -m pytest tests/with_coremltools/test_real_models.py -k every_package
 
 check: $(VENV)/.dev  ## style, types, import directions
 	$(BIN)/ruff check .

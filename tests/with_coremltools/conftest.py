@@ -23,28 +23,35 @@ with warnings.catch_warnings():
 
 
 @pytest.fixture
-def decoded(tmp_path: Path) -> Callable[[Path], dict[str, Any]]:
-    """Every constant of a package as coremltools itself loads and decodes it, from a copy."""
+def decoded(tmp_path: Path) -> Callable[[Path], dict[tuple[str, str], Any]]:
+    """Every constant of a package, by function and name, as coremltools loads and decodes it, from a copy."""
 
-    def decode(package: Path) -> dict[str, Any]:
+    def decode(package: Path) -> dict[tuple[str, str], Any]:
         copy = tmp_path / "copies" / package.name
         shutil.copytree(package, copy, dirs_exist_ok=True)
         model = ct.models.MLModel(str(copy), skip_model_load=True)
         spec = model.get_spec()
         program = load_program(spec, spec.specificationVersion, model.weights_dir)
-        found: dict[str, Any] = {}
-        for function in program.functions.values():
-            _collect(function, found)
+        found: dict[tuple[str, str], Any] = {}
+        for name, function in program.functions.items():
+            _collect(name, function, found)
         return found
 
     return decode
 
 
-def _collect(block: Any, found: dict[str, Any]) -> None:
+def _collect(function: str, block: Any, found: dict[tuple[str, str], Any]) -> None:
     for op in block.operations:
+        key = (function, op.outputs[0].name if op.outputs else "")
         if op.op_type == "const":
-            found[op.outputs[0].name] = op.outputs[0].val
-        elif op.op_type.startswith("constexpr_"):
-            found[op.outputs[0].name] = op.materialized_val_inference()
+            found[key] = op.outputs[0].val
+        elif op.op_type.startswith("constexpr_") and len(op.outputs) == 1:
+            found[key] = op.materialized_val_inference() if _is_plain(op) else None
         for inner in op.blocks:
-            _collect(inner, found)
+            _collect(function, inner, found)
+
+
+def _is_plain(op: Any) -> bool:
+    """Whether no operand is itself a compressed constant, which coremltools cannot evaluate."""
+    operands = [var for var in op.inputs.values() if var is not None]
+    return not any(var.op and var.op.op_type.startswith("constexpr_") for var in operands)

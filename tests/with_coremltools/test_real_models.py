@@ -1,7 +1,12 @@
-"""Whole packages: what coremltools decodes from the result is what the plan states."""
+"""Whole packages: what coremltools decodes from the result is what the plan states, all else as it was.
+
+The example and the models of MILPASS_MODELS are tried with few bits of each kind; `make test-models` tries
+every package of a folder with everything.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,62 +14,112 @@ from typing import Any
 import numpy as np
 import pytest
 
-from milpass import apply, fit_lut, read_weights, replace_const_with_lut, select_weights
-from milpass.plan import Replaced
+from milpass import ModelError, NothingCompressed, apply, fit_lut, replace_const_with_lut, select_weights
+from milpass.plan import Plan, Replaced, Skipped
+from milpass.selectors import anything
+from milpass.targets import open_target
+from milpass.targets.mlpackage.opsets import OPSETS
 from tests.packages import digest, masked, model_of
 from tests.with_coremltools.conftest import MODELS, ROOT
 
 EXAMPLE = ROOT / "examples" / "digits.mlpackage"
 REAL = sorted((MODELS / "mlprogram").glob("*.mlpackage"))
 NO_MODELS = pytest.mark.skip(reason="no folder of further models; MILPASS_MODELS may name one")
+ALL = [Path(folder) for folder in [os.environ.get("MILPASS_ALL_MODELS", "")] if folder]
+
+Decode = Callable[[Path], dict[str, Any]]
 
 
-@pytest.mark.parametrize("mode", ["kmeans", "uniform"])
-@pytest.mark.parametrize("nbits", [1, 2, 4, 6, 8])
+def fits(*bits: int) -> list[fit_lut]:
+    fitted = [fit_lut(mode=mode, nbits=nbits) for mode in ("kmeans", "uniform") for nbits in bits]
+    return [*fitted, fit_lut(mode="unique")]
+
+
+@pytest.mark.parametrize("fit", fits(1, 2, 4, 6, 8), ids=repr)
 @pytest.mark.parametrize(
     "source",
     [EXAMPLE, *(REAL or [pytest.param(Path("none"), marks=NO_MODELS)])],
     ids=lambda path: path.stem,
 )
-def test_decodes_to_what_the_plan_states(
-    source: Path, nbits: int, mode: str, tmp_path: Path, decoded: Callable[[Path], dict[str, Any]]
-) -> None:
+def test_decodes_to_what_the_plan_states(source: Path, fit: fit_lut, tmp_path: Path, decoded: Decode) -> None:
+    check_run(source, fit, None, tmp_path, decoded)
+
+
+@pytest.mark.parametrize("fit", fits(3, 8), ids=repr)
+@pytest.mark.parametrize("source", [EXAMPLE, *REAL], ids=lambda path: path.stem)
+def test_raised_to_ios18(source: Path, fit: fit_lut, tmp_path: Path, decoded: Decode) -> None:
+    check_run(source, fit, "iOS18", tmp_path, decoded)
+
+
+@pytest.mark.skipif(not ALL, reason="`make test-models FOLDER=...` names a folder of packages")
+@pytest.mark.parametrize("target", [None, "iOS18"])
+@pytest.mark.parametrize("fit", fits(4, 6, 8), ids=repr)
+@pytest.mark.parametrize(
+    "source", sorted(p for folder in ALL for p in folder.rglob("*.mlpackage")), ids=lambda path: path.stem
+)
+def test_every_package(source: Path, fit: fit_lut, target: str, tmp_path: Path, decoded: Decode) -> None:
+    check_run(source, fit, target, tmp_path, decoded)
+
+
+def check_run(source: Path, fit: fit_lut, target: str | None, folder: Path, decoded: Decode) -> None:
+    """Carry it out and check everything, or check that the reasons are told where nothing was done."""
     before = digest(source)
-    pipeline = select_weights(threshold=512) | fit_lut(mode=mode, nbits=nbits) | replace_const_with_lut()
-    out, plan = apply(pipeline, source, tmp_path / "out.mlpackage")
-    originals, results = read_weights(source), decoded(out)
-    assert plan.replaced
-    for row in plan.replaced:
-        check_result(row.entry, originals[row.weight.name], results[row.weight.name], nbits)
-    names = [row.weight.name for row in plan.replaced]
-    assert masked(model_of(out), names) == masked(expected_model(source, out), names)
-    for name in set(originals) - set(names):
-        np.testing.assert_array_equal(results[name], originals[name])
+    pipeline = select_weights(threshold=8, where=anything) | fit | replace_const_with_lut()
+    try:
+        out, plan = apply(pipeline, source, folder / "out.mlpackage", target=target)
+    except ModelError as refusal:
+        assert "a pipeline, needs an ML Program" in str(refusal)
+        return
+    except NothingCompressed as nothing:
+        assert all(isinstance(row.entry, Skipped) and row.entry.reason for row in nothing.plan.rows)
+        return
+    check_values(source, plan, decoded(out), fit)
+    check_model(source, out, plan)
     assert digest(source) == before
 
 
-def check_result(entry: Any, original: np.ndarray, result: np.ndarray, nbits: int) -> None:
+def check_values(source: Path, plan: Plan, results: dict[str, Any], fit: fit_lut) -> None:
+    """Every constant by its key, as coremltools decodes it."""
+    for weight in open_target(source).weights():
+        (row,) = [row for row in plan.rows if row.weight.key == weight.key]
+        key = (weight.key.function, weight.key.name)
+        if isinstance(row.entry, Replaced):
+            check_result(row.entry, weight.load(), results[key], fit)
+        elif not weight.encoded:
+            np.testing.assert_array_equal(results[key], weight.load())
+
+
+def check_result(entry: Replaced, original: np.ndarray, result: np.ndarray, fit: fit_lut) -> None:
     """The plan's figures, computed anew from coremltools' own decoding."""
-    assert isinstance(entry, Replaced) and entry.result
-    assert (result.shape, result.dtype) == (original.shape, original.dtype)
-    assert len(set(result.reshape(-1).tolist())) <= 1 << nbits  # np.unique sorts fp16 wrongly in places
+    assert entry.result and (result.shape, result.dtype) == (original.shape, original.dtype)
+    if fit.mode == "unique":
+        assert result.tobytes() == original.tobytes() and entry.result.squared_error == 0
+        return
+    assert len(set(result.reshape(-1).tolist())) <= 1 << entry.result.nbits  # np.unique may sort fp16 wrongly
     errors = np.abs(result.astype(np.float64) - original.astype(np.float64))
     np.testing.assert_allclose(entry.result.squared_error, np.sum(errors**2), rtol=1e-9)
     assert entry.result.max_error == errors.max()
-    signal = np.sum(np.square(original.astype(np.float64)))
-    np.testing.assert_allclose(entry.result.snr, 10 * np.log10(signal / np.sum(errors**2)), rtol=1e-9)
+    signal, noise = np.sum(np.square(original.astype(np.float64))), np.sum(errors**2)
+    if signal and noise:
+        np.testing.assert_allclose(entry.result.snr, 10 * np.log10(signal / noise), rtol=1e-9)
 
 
-def expected_model(source: Path, out: Path) -> Any:
-    """The source's message, raised by hand where the result was raised."""
-    model, result = model_of(source), model_of(out)
-    if model.specificationVersion == result.specificationVersion:
-        return model
-    assert (model.specificationVersion, result.specificationVersion) == (6, 7)
-    model.specificationVersion = 7
+def check_model(source: Path, out: Path, plan: Plan) -> None:
+    """The message is the source's, raised by hand where it was raised, but for the constants stored anew."""
+    model = model_of(source)
+    assert plan.formats
+    before, after = plan.formats
+    anew = [row.weight.name for row in plan.replaced]
+    if before != after:
+        raise_by_hand(model, OPSETS[before], OPSETS[after])
+        anew += [row.weight.name for row in plan.rows if row.weight.encoded and after == "iOS18"]
+    assert masked(model_of(out), anew) == masked(model, anew)
+
+
+def raise_by_hand(model: Any, before: tuple[int, str], after: tuple[int, str]) -> None:
+    model.specificationVersion = max(model.specificationVersion, after[0])
     for function in model.mlProgram.functions.values():
-        assert function.opset == "CoreML5"
-        function.block_specializations["CoreML6"].CopyFrom(function.block_specializations["CoreML5"])
-        del function.block_specializations["CoreML5"]
-        function.opset = "CoreML6"
-    return model
+        assert function.opset == before[1]
+        function.block_specializations[after[1]].CopyFrom(function.block_specializations[before[1]])
+        del function.block_specializations[before[1]]
+        function.opset = after[1]
