@@ -10,7 +10,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass.fitting.fitted import NotFittable
-from milpass.fitting.patterns import ascending_patterns, count_patterns
+from milpass.fitting.patterns import occurrences
 
 
 @frozen(eq=False)
@@ -37,11 +37,8 @@ class Distribution:
 
 def _of_fp16(flat: NDArray[np.float16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Count bit patterns: an fp16 has 65,536 of them whatever the size of the weight."""
-    ascending = ascending_patterns()
-    counts = count_patterns(flat)[ascending]
-    present = np.flatnonzero(counts)
-    values = ascending[present].view(np.float16).astype(np.float64)
-    return _merge_equal(values, counts[present].astype(np.float64))
+    patterns, counts = occurrences(flat)
+    return _merge_equal(patterns.view(np.float16).astype(np.float64), counts)
 
 
 def _of_fp32(flat: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from milpass import kernels
 
 # Elements looked at first when only few patterns are wanted: most weights show at once that they have more.
 GLANCE = 1 << 12
+# Elements from which on counting the 65,536 patterns of fp16 is quicker than sorting.
+COUNTED = 1 << 16
 
 
 def distinct_patterns(array: NDArray[Any], *, most: int | None = None) -> NDArray[Any] | None:
@@ -20,38 +22,44 @@ def distinct_patterns(array: NDArray[Any], *, most: int | None = None) -> NDArra
     They ascend as the values do: negative ones first, -0.0 before 0.0.
     """
     flat = np.ascontiguousarray(array).reshape(-1)
-    if most is not None and _sorted_distinct(flat[:GLANCE]).size > most:
+    if most is not None and occurrences(flat[:GLANCE])[0].size > most:
         return None
-    found = _counted_distinct(flat) if flat.dtype == np.float16 else _sorted_distinct(flat)
+    found, _ = occurrences(flat)
     return None if most is not None and found.size > most else found
 
 
-def count_patterns(flat: NDArray[np.float16]) -> NDArray[np.int64]:
-    """The count of each of the 65,536 bit patterns of fp16."""
-    counters = np.zeros((4, 1 << 16), np.uint32)
-    kernels.histogram.count_patterns(np.ascontiguousarray(flat).view(np.uint16), counters)
-    counts: NDArray[np.int64] = counters.sum(axis=0, dtype=np.int64)
-    return counts
+def occurrences(flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """The distinct bit patterns of a flat array, ascending as the values do, and how often each occurs."""
+    flat = np.ascontiguousarray(flat)
+    if flat.dtype == np.float16 and flat.size >= COUNTED:
+        return _counted(flat)
+    return _sorted(flat)
 
 
-@cache
-def ascending_patterns() -> NDArray[np.uint16]:
-    """The 65,536 bit patterns of fp16 in the order of their values, -infinity first, NaN at both ends.
+class _Counters(local):
+    """Zeroed counters of the 65,536 patterns, one set for each thread."""
 
-    Made from integers, since sorting fp16 itself goes wrong in some numpy builds.
-    """
-    negative = np.arange(0xFFFF, 0x7FFF, -1)
-    return np.concatenate([negative, np.arange(0x8000)]).astype(np.uint16)
+    def __init__(self) -> None:
+        self.array = np.zeros((4, 1 << 16), np.uint32)
 
 
-def _counted_distinct(flat: NDArray[np.float16]) -> NDArray[np.uint16]:
-    ascending = ascending_patterns()
-    return ascending[np.flatnonzero(count_patterns(flat)[ascending])]
+_COUNTERS = _Counters()
 
 
-def _sorted_distinct(flat: NDArray[Any]) -> NDArray[Any]:
+def _counted(flat: NDArray[np.float16]) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    """Count all patterns of fp16."""
+    patterns, counts, found = np.empty(1 << 16, np.uint16), np.empty(1 << 16), np.empty(1, np.int64)
+    kernels.histogram.count_patterns(flat.view(np.uint16), _COUNTERS.array)
+    kernels.histogram.collect_counts(_COUNTERS.array, patterns, counts, found)
+    size = int(found[0])
+    return patterns[:size].copy(), counts[:size].copy()
+
+
+def _sorted(flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Sort the patterns as unsigned integers; those with the sign bit come last, in the wrong order."""
     patterns = np.sort(flat.view(f"u{flat.dtype.itemsize}"))
-    found = patterns[np.flatnonzero(np.concatenate([[True], patterns[1:] != patterns[:-1]]))[: patterns.size]]
+    starts = np.flatnonzero(np.concatenate([[True], patterns[1:] != patterns[:-1]]))[: patterns.size]
+    found, counts = patterns[starts], np.diff(starts, append=patterns.size)
     positive = int(np.searchsorted(found, 1 << (8 * flat.dtype.itemsize - 1)))
-    ascending: NDArray[Any] = np.concatenate([found[positive:][::-1], found[:positive]])
-    return ascending
+    ascending = np.concatenate([np.arange(positive, found.size)[::-1], np.arange(positive)])
+    return found[ascending], counts[ascending].astype(np.float64)

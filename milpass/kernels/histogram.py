@@ -19,3 +19,36 @@ def count_patterns(patterns: cython.const[cython.ushort][::1], counters: cython.
             counters[3, patterns[i + 3]] += 1
         for i in range(whole, size):
             counters[0, patterns[i]] += 1
+
+
+def collect_counts(
+    counters: cython.uint[:, ::1],
+    patterns: cython.ushort[::1],
+    counts: cython.double[::1],
+    found: cython.longlong[::1],
+) -> None:
+    """Write the patterns that occur, ascending as the values of fp16 do, with their counts, and their number.
+
+    -infinity comes first, NaN at both ends.  The counters are zero again afterwards.
+    """
+    i: cython.Py_ssize_t
+    pattern: cython.Py_ssize_t
+    total: cython.double
+    filled: cython.Py_ssize_t = 0
+    with cython.nogil:
+        for i in range(65536):
+            pattern = 65535 - i if i < 32768 else i - 32768
+            total = counters[0, pattern]
+            total += counters[1, pattern]
+            total += counters[2, pattern]
+            total += counters[3, pattern]
+            if total == 0.0:
+                continue
+            patterns[filled] = cython.cast(cython.ushort, pattern)
+            counts[filled] = total
+            filled += 1
+            counters[0, pattern] = 0
+            counters[1, pattern] = 0
+            counters[2, pattern] = 0
+            counters[3, pattern] = 0
+    found[0] = filled

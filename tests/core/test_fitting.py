@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from milpass.fitting import mode_of
 from milpass.fitting.distribution import Distribution
 from milpass.fitting.fitted import NotFittable
-from milpass.fitting.patterns import distinct_patterns
+from milpass.fitting.patterns import _counted, _sorted, distinct_patterns
 from milpass.passes import fit_lut
 from tests.strategies import quick
 
@@ -236,3 +236,11 @@ def test_distinct_patterns_tell_zeros_and_nans_apart(dtype):
     assert distinct(np.array([0.0, -0.0, 0.0, 1.0, 1.0], dtype)) == 3
     assert distinct(np.array([np.nan, -np.nan, np.nan], dtype)) == 2
     assert distinct(np.array([], dtype)) == 0
+
+
+@pytest.mark.parametrize("size", [1, 1000, 70_000])
+def test_counting_and_sorting_find_the_same(size):
+    drawn = np.random.default_rng(size).integers(0, 1 << 16, size).astype(np.uint16).view(np.float16)
+    for array in (drawn, np.zeros(size, np.float16), np.full(size, -0.0, np.float16)):
+        counted, ordered = _counted(array), _sorted(array)
+        assert counted[0].tolist() == ordered[0].tolist() and counted[1].tolist() == ordered[1].tolist()

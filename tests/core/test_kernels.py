@@ -105,6 +105,23 @@ def test_count_patterns(run, spread, crowded):
     assert np.array_equal(counters.sum(axis=0), expected)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_collect_counts(run, seed):
+    """Present patterns in the order of their values, with their counts; the counters are zero again."""
+    drawn = np.random.default_rng(seed).integers(0, 1 << 16, (4, 300))
+    counters = np.zeros((4, 1 << 16), np.uint32)
+    for row, patterns in zip(counters, drawn, strict=True):
+        np.add.at(row, np.append(patterns, [0x8000, 0]), 1)
+    expected = counters.sum(axis=0)
+    patterns, counts, found = np.zeros(1 << 16, np.uint16), np.zeros(1 << 16), np.zeros(1, np.int64)
+    run("histogram.collect_counts", counters, patterns, counts, found)
+    size = int(found[0])
+    assert not counters.any() and size == np.count_nonzero(expected)
+    signed = np.where(patterns[:size] >> 15, 0x7FFF - patterns[:size].astype(int), patterns[:size])
+    assert (np.diff(signed) > 0).all()
+    assert np.array_equal(counts[:size], expected[patterns[:size]])
+
+
 @QUICK
 @given(arrays(np.uint16, st.integers(0, 0xFFFF)), st.integers(0, 1 << 30))
 def test_look_up(run, patterns, seed):
