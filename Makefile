@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 KERNELS := $(filter-out milpass/kernels/__init__.py,$(wildcard milpass/kernels/*.py))
 
-.PHONY: demo test test-core test-long test-models check bench clean
+.PHONY: demo test test-core test-long test-models test-wheel check bench clean
 
 demo: $(VENV)/.installed  ## compress the example model and show what it costs
 	@$(BIN)/python examples/demo.py
@@ -21,10 +21,20 @@ test-long: $(VENV)/.dev  ## the same properties with fifty times the examples, i
 test-models: $(VENV)/.dev  ## every package below FOLDER, on its own release and raised, at all numbers of bits
 	MILPASS_ALL_MODELS="$(FOLDER)" $(BIN)/python -m pytest tests/with_coremltools/test_real_models.py -k every_package
 
+test-wheel: $(VENV)/.installed  ## build the wheel, install it into an empty environment, run the command
+	rm -rf dist build/wheel
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(BIN)/python -m venv --clear build/wheel
+	build/wheel/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	cd build/wheel && bin/python -c "from milpass.kernels import COMPILED; assert COMPILED"
+	cd build/wheel && bin/milpass palettize ../../examples/digits.mlpackage -o digits.mlpackage --nbits 4
+	cd build/wheel && bin/milpass inspect digits.mlpackage
+
 check: $(VENV)/.dev  ## style, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
 
 bench: $(VENV)/.bench  ## ours against coremltools, side by side
 	$(BIN)/python -m benchmarks

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: runs what is named, or all, and prints one table."""
+"""`python -m benchmarks`: runs what is named, or the common ones, and prints one table."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import fit, machine, models, optimum, process, startup
+from benchmarks import fit, machine, models, optimum, process, scaling, startup
 from benchmarks.rows import Row, markdown
 
 BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
@@ -17,14 +17,18 @@ BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
     "process": process.rows,
     "startup": startup.rows,
     "optimum": optimum.rows,
+    "large": process.large_rows,
+    "scaling": scaling.rows,
 }
+# Those that run where none is named: minutes, not tens of minutes.
+COMMON = ("fit", "process", "startup", "optimum")
 
 
 def main() -> int:
     """Run, print, and give 0 where every target is reached, else 1."""
     options = _options()
     with models.model_folder(options.models) as folder:
-        rows = list(_results(options.names or list(BENCHMARKS), options.quick, folder))
+        rows = list(_results(options.names or COMMON, options.quick, folder))
     described = machine.description()
     print("\n".join(f"- {what}: {value}" for what, value in described.items()))
     print(f"\n{markdown(rows)}")
@@ -37,7 +41,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"from {', '.join(BENCHMARKS)}; default: all"
+        "names", nargs="*", metavar="NAME", help=f"from {', '.join(BENCHMARKS)}; default: {', '.join(COMMON)}"
     )
     parser.add_argument("--quick", action="store_true", help="few runs, fewer cases: within a minute")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single run")
@@ -49,7 +53,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _results(names: list[str], quick: bool, folder: Path) -> Iterator[tuple[str, Row]]:
+def _results(names: Sequence[str], quick: bool, folder: Path) -> Iterator[tuple[str, Row]]:
     """The rows of each benchmark as they are found, told on standard error."""
     start = time.perf_counter()
     for name in names:

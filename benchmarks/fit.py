@@ -32,32 +32,30 @@ def rows(quick: bool, folder: Path) -> Iterator[Row]:
         weight = WEIGHTS[kind](0, SIDE, SIDE)
         for nbits in TARGETS:
             name = f"4M fp16 {kind}, {nbits} bits: fit and pack"
-            yield _row(
-                f"{name}, against the pass", weight, nbits, partial(_pass_alone, weight, nbits), rounds
-            )
+            yield _row(f"{name}, against the pass", weight, nbits, partial(pass_alone, weight, nbits), rounds)
             yield _row(f"{name}, against the call", weight, nbits, _whole_call(weight, nbits), rounds)
 
 
 def _row(what: str, weight: NDArray[np.float16], nbits: int, theirs: Callable[[], float], rounds: int) -> Row:
     """Ours against a run of coremltools; the copy of the weight is the floor."""
-    ours = partial(_repeated, partial(_fit_and_pack, weight, nbits))
-    times = interleaved(rounds, ours, theirs, partial(_repeated, partial(_copy, weight)))
+    ours = partial(repeated, partial(fit_and_pack, weight, nbits))
+    times = interleaved(rounds, ours, theirs, partial(repeated, partial(copied, weight)))
     mine, peers, floor = map(Samples, times)
     return Row(what, "s", mine, peers, floor, ratio=peers.over(mine), target=at_least(TARGETS[nbits]))
 
 
-def _repeated(action: Callable[[], object]) -> float:
+def repeated(action: Callable[[], object]) -> float:
     return statistics.median(seconds(action) for _ in range(REPEATS))
 
 
-def _fit_and_pack(weight: NDArray[np.float16], nbits: int) -> NDArray[np.uint8]:
+def fit_and_pack(weight: NDArray[np.float16], nbits: int) -> NDArray[np.uint8]:
     """Ours: from the array to the packed indices."""
     encoding = mode_of("lut", "kmeans").fit(weight, fit_lut(nbits=nbits), range(1, 9)).encoding
     assert isinstance(encoding, Lut)
     return encoding.indices.packed()
 
 
-def _copy(weight: NDArray[np.float16]) -> NDArray[np.float16]:
+def copied(weight: NDArray[np.float16]) -> NDArray[np.float16]:
     """The floor: a copy into memory new from the system; `array.copy()` may get what was just freed."""
     memory = mmap.mmap(-1, weight.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
@@ -67,7 +65,7 @@ def _copy(weight: NDArray[np.float16]) -> NDArray[np.float16]:
     return fresh
 
 
-def _pass_alone(weight: NDArray[np.float16], nbits: int) -> float:
+def pass_alone(weight: NDArray[np.float16], nbits: int) -> float:
     """Theirs: the graph pass on a PyMIL program made beforehand."""
     program = models.single_linear(weight)
     return seconds(partial(peer.palettize_program, program, nbits))

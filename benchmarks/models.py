@@ -51,7 +51,9 @@ class Network:
 NETWORKS = {
     "1M": Network(width=250, hidden=1000, blocks=2),
     "25M": Network(width=1250, hidden=2500, blocks=4),
+    "250M": Network(width=2500, hidden=5000, blocks=10),
 }
+SMALL_SIDE = 48
 
 
 def single_linear(weight: NDArray[np.float16]) -> Any:
@@ -82,6 +84,19 @@ def feed_forward(network: Network, seed: int) -> Any:
     return program
 
 
+def small_linears(count: int) -> Any:
+    """A PyMIL program of so many linear layers in a row, each of 48 x 48 weights."""
+    mb, tensor = _builder(SMALL_SIDE)
+
+    @mb.program(input_specs=[tensor], opset_version=coremltools().target.iOS16)  # type: ignore[untyped-decorator]
+    def program(x: Any) -> Any:
+        for number in range(count):
+            x = mb.linear(x=x, weight=layered_weight(number, SMALL_SIDE, SMALL_SIDE), name=f"linear_{number}")
+        return x
+
+    return program
+
+
 def _builder(width: int) -> tuple[Any, Any]:
     """PyMIL's builder, and the type of an fp16 input of one row."""
     coremltools()
@@ -92,10 +107,14 @@ def _builder(width: int) -> tuple[Any, Any]:
 
 
 def converted(program: Any) -> Any:
-    """The `MLModel` of a program, for iOS16."""
+    """The `MLModel` of a program, for iOS16, its operations as they are."""
     ct = coremltools()
     return ct.convert(
-        program, convert_to="mlprogram", minimum_deployment_target=ct.target.iOS16, skip_model_load=True
+        program,
+        convert_to="mlprogram",
+        minimum_deployment_target=ct.target.iOS16,
+        pass_pipeline=ct.PassPipeline.EMPTY,
+        skip_model_load=True,
     )
 
 
@@ -104,6 +123,14 @@ def package(name: str, folder: Path) -> Path:
     path = folder / f"feed-forward-{name}.mlpackage"
     if not path.exists():
         converted(feed_forward(NETWORKS[name], seed=1000)).save(str(path))
+    return path
+
+
+def small_package(count: int, folder: Path) -> Path:
+    """The package of so many small linear layers in a folder, made where it is not there yet."""
+    path = folder / f"linears-{count}.mlpackage"
+    if not path.exists():
+        converted(small_linears(count)).save(str(path))
     return path
 
 

@@ -21,18 +21,27 @@ model = ct.models.MLModel(sys.argv[1], skip_model_load=True)
 config = cto.OptimizationConfig(cto.OpPalettizerConfig(mode="kmeans", nbits=4))
 cto.palettize_weights(model, config).save(sys.argv[2])
 """
-TIME_TARGETS = {"1M": at_least(6), "25M": at_least(18)}
-MEMORY_TARGETS: dict[str, Target] = {"25M": more_than(2)}
-ROUNDS = {"1M": 9, "25M": 7}
-QUICK_ROUNDS = {"1M": 2, "25M": 1}
+TIME_TARGETS = {"1M": at_least(6), "25M": at_least(18), "250M": at_least(60)}
+MEMORY_TARGETS: dict[str, Target] = {"25M": more_than(2), "250M": at_least(6)}
+ROUNDS = {"1M": 9, "25M": 7, "250M": 2}
+QUICK_ROUNDS = {"1M": 2, "25M": 1, "250M": 1}
 
 
 def rows(quick: bool, folder: Path) -> Iterator[Row]:
-    """Each network: its time, then its memory."""
-    for name in models.NETWORKS:
-        source = models.package(name, folder)
-        runs = _runs(source, folder, rounds=(QUICK_ROUNDS if quick else ROUNDS)[name])
-        yield from _rows(name, *zip(*runs, strict=True))
+    """The two smaller networks: time, then memory."""
+    for name in ("1M", "25M"):
+        yield from _network(name, quick, folder)
+
+
+def large_rows(quick: bool, folder: Path) -> Iterator[Row]:
+    """The largest network, for which coremltools takes most of a minute each time."""
+    yield from _network("250M", quick, folder)
+
+
+def _network(name: str, quick: bool, folder: Path) -> Iterator[Row]:
+    source = models.package(name, folder)
+    runs = _runs(source, folder, rounds=(QUICK_ROUNDS if quick else ROUNDS)[name])
+    yield from _rows(name, *zip(*runs, strict=True))
 
 
 def _runs(source: Path, folder: Path, rounds: int) -> list[tuple[Usage, Usage, float]]:

@@ -34,7 +34,10 @@ def at_most(bound: float) -> Target:
 
 @frozen
 class Row:
-    """Ours, the peer's and the floor's figures in one unit; ratio: how many times less ours are."""
+    """Ours, the peer's and the floor's figures in one unit; ratio: how many times less ours are.
+
+    `point` is where the row stands on a curve: the axis' name and the place on it.
+    """
 
     what: str
     unit: str
@@ -43,6 +46,7 @@ class Row:
     floor: Samples | None = None
     ratio: Samples | None = None
     target: Target | None = None
+    point: tuple[str, float] | None = None
 
     @property
     def reached(self) -> bool | None:
@@ -67,6 +71,7 @@ class Row:
             "unit": self.unit,
             **figures,
             "target": target,
+            "point": self.point,
             "reached": self.reached,
         }
 

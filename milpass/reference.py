@@ -65,8 +65,16 @@ def _of_class(kind: str, found: type) -> Word:
 
 
 def _parameters(described: tuple[Attribute[Any], ...]) -> Iterator[str]:
-    for each in described:
-        yield each.name if each.default is NOTHING else f"{each.name}={each.default!r}"
+    """The parameters as Python writes them, those by keyword alone after a star."""
+    yield from map(_parameter, (each for each in described if not each.kw_only))
+    by_keyword = [each for each in described if each.kw_only]
+    if by_keyword:
+        yield "*"
+    yield from map(_parameter, by_keyword)
+
+
+def _parameter(each: Attribute[Any]) -> str:
+    return each.name if each.default is NOTHING else f"{each.name}={each.default!r}"
 
 
 def _of_selector(name: str, found: Any) -> Word:
