@@ -20,6 +20,13 @@ def packed_by_numpy(array: np.ndarray, nbits: int) -> np.ndarray:
     return np.packbits(bits.reshape(-1), bitorder="little")
 
 
+def unpacked_by_numpy(packed: np.ndarray, nbits: int, size: int, *, signed: bool) -> np.ndarray:
+    """The elements that `packed_by_numpy` packed, in (u)int8."""
+    bits = np.unpackbits(packed, bitorder="little")[: size * nbits].reshape(size, nbits)
+    array = np.packbits(bits, axis=1, bitorder="little").reshape(-1)
+    return (array.astype(np.int16) - ((array >> (nbits - 1)) << nbits)).astype(np.int8) if signed else array
+
+
 def flat_lut(array: np.ndarray, table: Any, nbits: int) -> Lut:
     """One table for the whole weight."""
     entries = np.asarray(table).reshape((1,) * array.ndim + (-1, 1))

@@ -129,6 +129,9 @@ def latest(versions: dict[Any, type], release: Any) -> type | None:
 
 def test_opsets_are_those_of_coremltools() -> None:
     for name, (version, opset) in OPSETS.items():
+        if name not in ct.target.__members__:
+            assert ct.__version__.startswith("8."), "a release that coremltools 8 does not know"
+            continue
         target = getattr(ct.target, name)
         assert (target.value, ct._OPSET[target]) == (version, opset)
 

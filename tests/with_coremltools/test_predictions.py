@@ -1,4 +1,4 @@
-"""Core ML's own predictions: the compressed example against the same model with the decoded weights, dense."""
+"""Core ML's own predictions: the compressed example against the same model with decoded weights, dense."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from typing import Any
 import coremltools as ct
 import numpy as np
 from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
-from coremltools.optimize._utils import restore_elements_from_packed_bits
 from hypothesis import given
 
 from milpass.dialects.ios16 import IOS16
@@ -16,21 +15,20 @@ from milpass.dialects.ios18 import IOS18
 from milpass.encodings import Encoding
 from milpass.records import Record, Value
 from tests import encodings as drawn
+from tests.encodings import unpacked_by_numpy
 from tests.strategies import quick
 
 FEW = quick(max_examples=150, derandomize=True)
 
 
 def operand(value: Value) -> Any:
-    """An operand as coremltools keeps it in memory, its bits unpacked by coremltools."""
+    """An operand as coremltools keeps it in memory, its bits unpacked by numpy."""
     narrow = re.match(r"(u?)int([1-7])$", value.dtype)
     if narrow is None:
         array = value.data.reshape(value.shape)
     else:
         size, signed = int(np.prod(value.shape)), not narrow[1]
-        array = restore_elements_from_packed_bits(value.data, int(narrow[2]), size, signed).reshape(
-            value.shape
-        )
+        array = unpacked_by_numpy(value.data, int(narrow[2]), size, signed=signed).reshape(value.shape)
     return array[()] if array.ndim == 0 else array
 
 
