@@ -31,6 +31,9 @@ STORED = {"fp16": "fp16", "fp32": "float", "uint8": "uint8", "int8": "int8"}
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(
+    ct.__version__ == "8.2", reason="palettize_weights of coremltools 8.2 does not find its own pass"
+)
 @pytest.mark.parametrize("nbits", [1, 2, 4, 6, 8])
 def test_operations_are_those_that_coremltools_writes(nbits: int, tmp_path: Path) -> None:
     pipeline = select_weights(threshold=512) | fit_lut(nbits=nbits) | replace_const_with_lut()
