@@ -12,7 +12,7 @@ from typing import Any
 
 from milpass.errors import UsageError
 
-LONGEST = 100_000
+LONGEST = 1_000_000
 DEEPEST = 100
 GREATEST = 1 << 63
 

@@ -24,7 +24,8 @@ class Distribution:
     def of(cls, array: NDArray[Any]) -> Distribution:
         """The distribution of a weight (fp16 or fp32); raises `NotFittable` for NaN and infinity."""
         check_filled(array)
-        values, counts = _READINGS[array.dtype.type](array.reshape(-1))
+        with np.errstate(invalid="ignore"):  # a signalling NaN, which is told below
+            values, counts = _READINGS[array.dtype.type](array.reshape(-1))
         if not (np.isfinite(values[0]) and np.isfinite(values[-1])):
             raise NotFittable(_non_finite(array))
         return cls(values + 0.0, counts)  # adding zero makes 0.0 of -0.0
