@@ -22,6 +22,7 @@ from milpass.targets import Target, open_target
 from milpass.text import read
 
 LOGGER = logging.getLogger("milpass")
+LOGGER.addHandler(logging.NullHandler())  # silent unless the program that uses it listens
 
 
 def _flattened(steps: tuple[Any, ...]) -> tuple[Pass, ...]:

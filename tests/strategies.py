@@ -9,10 +9,22 @@ from hypothesis import configuration, settings
 from hypothesis import strategies as st
 
 from milpass.granularity import PerTensor
-from milpass.passes import Pass, fit_lut, replace_const_with_lut, select_weights
+from milpass.passes import Pass, deselect_weights, fit_lut, replace_const_with_lut, select_weights
 from milpass.pipeline import Pipeline
 from milpass.roles import REARRANGING, TABLE
-from milpass.selectors import Selector, anything, is_weight, name, op_name, op_type, size
+from milpass.selectors import (
+    Selector,
+    anything,
+    dtype,
+    is_weight,
+    matches,
+    name,
+    op_name,
+    op_type,
+    rank,
+    shape,
+    size,
+)
 from milpass.weight import Key, Reader, Source, Weight
 
 # hypothesis keeps tables of characters even without a database: not in the working folder
@@ -76,6 +88,11 @@ leaves: st.SearchStrategy[Selector] = st.one_of(
     st.builds(name, patterns),
     st.builds(op_name, patterns),
     st.builds(size, min=bounds, max=bounds),
+    st.builds(rank, st.integers(0, 5)),
+    st.builds(rank, min=bounds, max=bounds),
+    st.builds(shape, st.lists(st.none() | st.sampled_from([1, 3, 64]), max_size=4).map(tuple)),
+    st.builds(dtype, st.sampled_from(["fp16", "bf16", "fp32", "fp64"])),
+    st.builds(matches, st.sampled_from(["^layers", r"_\d+_", "weight$", "", "embed|head"])),
 )
 
 
@@ -98,7 +115,10 @@ passes: st.SearchStrategy[Pass] = st.one_of(
         nbits=st.integers(1, 8),
         granularity=st.just(PerTensor()),
     ),
+    st.just(fit_lut(mode="unique")),
+    st.builds(fit_lut, mode=st.just("custom"), lut_function=st.just("tables:quantiles")),
     st.just(replace_const_with_lut()),
+    st.builds(deselect_weights, selectors),
 )
 
 pipelines: st.SearchStrategy[Pipeline] = st.lists(passes, max_size=4).map(lambda steps: Pipeline(*steps))
