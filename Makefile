@@ -2,15 +2,20 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# A version whose wheel is small where it is the only one installed.
+TORCH ?= torch==2.13.0
 KERNELS := $(filter-out milpass/kernels/__init__.py,$(wildcard milpass/kernels/*.py))
 
-.PHONY: demo test test-core test-long test-models test-wheel check bench clean
+.PHONY: demo test test-torch test-core test-long test-models test-wheel check bench clean
 
 demo: $(VENV)/.installed  ## compress the example model and show what it costs
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev check  ## the whole suite
 	MILPASS_EFFORT=1 $(BIN)/python -m pytest
+
+test-torch: $(VENV)-torch/.installed  ## what converts torch modules, in an environment of its own
+	$(VENV)-torch/bin/python -m pytest tests/with_torch
 
 test-core: $(VENV)/.dev  ## the tests that need no Core ML, in seconds
 	$(BIN)/python -m pytest tests/core
@@ -53,5 +58,12 @@ $(VENV)/.bench: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
+$(VENV)-torch/.installed: pyproject.toml setup.py $(KERNELS)
+	@test -x $(VENV)-torch/bin/python || $(PYTHON) -m venv $(VENV)-torch
+	@echo "Installing milpass and $(TORCH) into $(VENV)-torch"
+	@$(VENV)-torch/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@$(VENV)-torch/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info milpass/kernels/*.so
+	rm -rf $(VENV) $(VENV)-torch build *.egg-info milpass/kernels/*.so

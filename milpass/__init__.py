@@ -6,8 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from milpass.conversion import last_plan
     from milpass.errors import MilpassError, ModelError, NothingCompressed, UsageError
+    from milpass.fitting.own import lut_mode
     from milpass.granularity import PerTensor
+    from milpass.passes import Pass, as_pass
     from milpass.passes.deselect_weights import deselect_weights
     from milpass.passes.fit_lut import fit_lut
     from milpass.passes.replace_const_with_lut import replace_const_with_lut
@@ -26,12 +29,16 @@ _HOMES: dict[str, str] = {
     "MilpassError": "errors",
     "ModelError": "errors",
     "NothingCompressed": "errors",
+    "Pass": "passes",
     "PerTensor": "granularity",
     "Pipeline": "pipeline",
     "Plan": "plan",
     "UsageError": "errors",
     "Weight": "weight",
     "apply": "pipeline",
+    "as_pass": "passes",
+    "last_plan": "conversion",
+    "lut_mode": "fitting.own",
     "parse": "pipeline",
     "read_weights": "reading",
     "selector": "selectors",
@@ -41,14 +48,18 @@ __all__ = [
     "MilpassError",
     "ModelError",
     "NothingCompressed",
+    "Pass",
     "PerTensor",
     "Pipeline",
     "Plan",
     "UsageError",
     "Weight",
     "apply",
+    "as_pass",
     "deselect_weights",
     "fit_lut",
+    "last_plan",
+    "lut_mode",
     "parse",
     "read_weights",
     "replace_const_with_lut",

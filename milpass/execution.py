@@ -92,7 +92,7 @@ def carry_out(
     plan: Plan,
     target: Target,
     course: Course,
-    out: Path,
+    out: Path | None,
     *,
     overwrite: bool,
     threads: int,
@@ -101,7 +101,7 @@ def carry_out(
     """Write the model with the plan's weights replaced, and give the plan with its results."""
     assert course.dialect is not None
     jobs = list(_jobs(plan, course))
-    chosen = len(plan.replaced)
+    chosen = len(plan.pending)
     entries: dict[Key, Entry] = {}
     work = Work(target, course, course.dialect)
     LOGGER.info("%s: %d of %d constants, %d threads", target.name, chosen, len(plan.rows), threads)
@@ -131,7 +131,9 @@ def _jobs(plan: Plan, course: Course) -> Iterator[Job]:
     """The weights to be stored anew, in the order of their bytes in the files."""
 
     def is_stored_anew(row: Row) -> bool:
-        return isinstance(row.entry, Replaced) or bool(row.weight.encoded and course.spells_anew)
+        if isinstance(row.entry, Replaced):
+            return row.entry.is_pending
+        return bool(row.weight.encoded and course.spells_anew)
 
     def shared(row: Row) -> tuple[object, ...]:
         weight = row.weight

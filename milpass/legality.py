@@ -6,7 +6,7 @@ from attrs import evolve, frozen
 
 from milpass.dialects import DIALECTS, RAISED, Dialect
 from milpass.errors import UsageError
-from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Selected, Skipped
+from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Selected, Skipped, never
 from milpass.targets import Target
 from milpass.weight import ITEMSIZES, Weight
 
@@ -88,6 +88,8 @@ def _notes(plan: Plan, course: Course) -> list[str]:
 
 
 def _settled(weight: Weight, found: Replaced, course: Course) -> Entry:
+    if refusal := None if not found.is_pending else never(weight):
+        return refusal
     if course.dialect is None or course.refusal:
         return Skipped("opset", course.refusal or "no dialect")
     if why := course.dialect.refuse(found.fits):
@@ -114,7 +116,7 @@ def _refusal(target: Target, format: str) -> str | None:
     """Why nothing in a model can be compressed in a format."""
     if format not in DIALECTS:
         return f"milpass writes no compressed constants for {format} yet"
-    if target.format != format and (ops := target.obstacles(format)):
-        why = "" if target.format in DIALECTS else f"{target.format} has no compressed constants, and "
-        return f"{why}{format} defines anew {', '.join(ops)}, which the model uses"
-    return None
+    hindrance = target.hindrance(format) if target.format != format else None
+    if hindrance and target.format not in DIALECTS:
+        return f"{target.format} has no compressed constants; {hindrance}"
+    return hindrance

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field, frozen, has
 
-from milpass.errors import NothingCompressed, UsageError
+from milpass.errors import MilpassError, NothingCompressed, UsageError
 from milpass.execution import Progress, carry_out
 from milpass.granularity import PerTensor
 from milpass.legality import Course, course_of, settle
@@ -31,7 +31,7 @@ def _flattened(steps: tuple[Any, ...]) -> tuple[Pass, ...]:
     for step in steps:
         if isinstance(step, Pipeline):
             flat += step.passes
-        elif isinstance(step, Pass):
+        elif isinstance(step, Pass) and has(type(step)):
             flat.append(step)
         else:
             raise UsageError(
@@ -39,7 +39,7 @@ def _flattened(steps: tuple[Any, ...]) -> tuple[Pass, ...]:
                 who="Pipeline",
                 cannot="run it",
                 got=type(step).__name__,
-                needs="passes such as fit_lut(nbits=4)",
+                needs="passes such as fit_lut(nbits=4), those of one's own made by @as_pass",
             )
     return tuple(flat)
 
@@ -75,10 +75,19 @@ class Pipeline:
     def _plan(self, target: Target, course: Course, *, strict: bool) -> Plan:
         plan = Plan.of(target.weights())
         for step in self.passes:
-            for miss in step.misses(plan):
-                plan = _missed(step, miss, plan, strict=strict)
-            plan = step.fold(plan)
+            plan = folded(step, plan, strict=strict)
         return settle(plan, course)
+
+    def to_coremltools(self, base: Any = None, *, strict: bool = False) -> Any:
+        """A coremltools `PassPipeline` for `ct.convert(pass_pipeline=...)`: the passes of `base`, then these.
+
+        `base` is coremltools' default pipeline where it is left out.  Each pass runs under a name of its own,
+        so that one kind may stand there several times.  `last_plan` of the result tells what came of it.
+        With `strict` a pattern that matches nothing, or nothing to compress, ends the conversion.
+        """
+        from milpass.mil import as_pass_pipeline  # the other edge upwards; it loads coremltools
+
+        return as_pass_pipeline(self, base, strict=strict)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write it to a recipe file, one pass a line.
@@ -97,6 +106,32 @@ class Pipeline:
     def references(self) -> tuple[str, ...]:
         """The functions that its passes name as `module:name`; carrying it out imports their modules."""
         return tuple(reference for step in self.passes for reference in step.references())
+
+
+def folded(step: Pass, plan: Plan, *, strict: bool) -> Plan:
+    """The plan after a pass, with a note for each of its patterns that matches nothing.
+
+    Raises `UsageError` for those in strict mode, and where a user's own pass fails.
+    """
+    for miss in step.misses(plan):
+        plan = _missed(step, miss, plan, strict=strict)
+    if type(step).__module__.startswith("milpass."):
+        return step.fold(plan)
+    try:
+        after = step.fold(plan)
+    except MilpassError:
+        raise
+    except Exception as error:
+        raise _no_plan(step, f"{type(error).__name__}: {error}") from error
+    if not isinstance(after, Plan):
+        raise _no_plan(step, repr(after))
+    return after
+
+
+def _no_plan(step: Pass, got: str) -> UsageError:
+    return UsageError(
+        type(step).__name__, who="Pipeline", cannot="fold the plan by it", got=got, needs="the next plan"
+    )
 
 
 def _missed(step: Pass, miss: str, plan: Plan, *, strict: bool) -> Plan:
@@ -147,11 +182,11 @@ def apply(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Any, Plan]:
-    """Carry out a pipeline on a package at the path `model`, or on an `MLModel`, and write it to `out`.
+    """Carry out a pipeline on a package at the path `model`, an `MLModel`, or coremltools' `Program`.
 
-    Gives the path `out`, or an `MLModel` where it was given one; then `out` may be left out, and the result
-    lies in a temporary package.  The input is never written to; `out` appears whole at the end or not at
-    all.
+    Of a package it writes a copy to `out` and gives that path; of an `MLModel` it gives another one, in a
+    temporary package where `out` is left out.  The input is never written to; `out` appears whole at the end
+    or not at all.  A `Program` is edited in place, without `out`, once every weight has been fitted.
 
     `target` ("iOS16", "iOS17", "iOS18") raises the model to that release.  `strict` makes an error of a
     pattern that matches nothing.  `threads` fit weights at the same time (default: one a processor, at most
@@ -165,7 +200,7 @@ def apply(
     """
     check_threads(threads)
     opened = open_target(model)
-    place = opened.without_destination() if out is None else Path(out)
+    place = opened.destination(None if out is None else Path(out))
     course = course_of(opened, target)
     plan = Pipeline(pipeline)._plan(opened, course, strict=strict)
     if not plan.replaced:

@@ -24,9 +24,10 @@ REASONS: dict[str, str] = {
     "unreplaced": "fitted, but no pass replaced it",
     "opset": "the model's format cannot say it",
     "data": "its values forbid it",
+    "vanished": "gone before it could be replaced",
 }
 
-REFUSED_AFTER_CHOICE = frozenset({"unfitted", "unreplaced", "opset", "data"})
+REFUSED_AFTER_CHOICE = frozenset({"unfitted", "unreplaced", "opset", "data", "vanished"})
 
 
 class Fit(Protocol):
@@ -53,6 +54,33 @@ class Skipped:
 
     code: str
     reason: str
+
+
+COMPRESSIBLE = ("fp16", "fp32")
+
+# Why a weight may never be compressed, whatever passes say: code, test, reason, in the order of asking.
+NEVER: tuple[tuple[str, Callable[[Weight], bool], Callable[[Weight], str]], ...] = (
+    ("encoded", lambda w: bool(w.encoded), lambda w: f"already compressed ({w.encoded})"),
+    ("rank", lambda w: w.rank < 2, lambda w: f"rank {w.rank}: Core ML may fail on compressed vectors"),
+    (
+        "dtype",
+        lambda w: w.dtype not in COMPRESSIBLE,
+        lambda w: f"{w.dtype}: only fp16 and fp32 are compressed",
+    ),
+    ("barred", lambda w: w.barred is not None, lambda w: str(w.barred)),
+)
+
+
+def never(weight: Weight) -> Skipped | None:
+    """Why a weight may not be compressed, None where it may."""
+    for code, applies, reason in NEVER:
+        if applies(weight):
+            return Skipped(code, reason(weight))
+    return None
+
+
+_UNSELECTED = Skipped("unselected", REASONS["unselected"])
+_VANISHED = Skipped("vanished", REASONS["vanished"])
 
 
 @frozen
@@ -94,6 +122,11 @@ class Replaced:
     nbytes: int | None = None
     result: Result | None = None
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether it is yet to be carried out."""
+        return self.result is None
+
 
 Entry: TypeAlias = Skipped | Selected | Fitted | Replaced
 
@@ -126,11 +159,21 @@ class Plan:
     @classmethod
     def of(cls, weights: tuple[Weight, ...]) -> Plan:
         """The plan before any pass."""
-        return cls(tuple(Row(w, Skipped("unselected", REASONS["unselected"])) for w in weights))
+        return cls(tuple(Row(weight, _UNSELECTED) for weight in weights))
 
     def update(self, entry: Callable[[Weight, Entry], Entry]) -> Plan:
         """The plan with each entry made anew."""
         return evolve(self, rows=tuple(Row(row.weight, entry(row.weight, row.entry)) for row in self.rows))
+
+    def renewed(self, weights: tuple[Weight, ...]) -> Plan:
+        """The plan for the model as it stands now: entries stay with their weights, by key.
+
+        New weights are unselected; those that are gone have that as their reason.
+        """
+        known = {row.weight.key: row for row in self.rows}
+        rows = [_renewed(known.pop(weight.key, None), weight) for weight in weights]
+        gone = [row if _is_done(row) else Row(row.weight, _VANISHED) for row in known.values()]
+        return evolve(self, rows=(*rows, *gone))
 
     def note(self, text: str) -> Plan:
         """The plan with one more note."""
@@ -140,6 +183,11 @@ class Plan:
     def replaced(self) -> tuple[Row, ...]:
         """The rows whose weight is stored anew."""
         return tuple(row for row in self.rows if isinstance(row.entry, Replaced))
+
+    @property
+    def pending(self) -> tuple[Row, ...]:
+        """The rows whose weight is yet to be stored anew."""
+        return tuple(row for row in self.rows if isinstance(row.entry, Replaced) and row.entry.is_pending)
 
     @property
     def chosen(self) -> tuple[Row, ...]:
@@ -157,6 +205,18 @@ class Plan:
 
     def __str__(self) -> str:
         return tabulate(HEADINGS, [cells(row) for row in self.rows], self.notes)
+
+
+def _is_done(row: Row) -> bool:
+    """Whether its weight has been stored anew."""
+    return isinstance(row.entry, Replaced) and not row.entry.is_pending
+
+
+def _renewed(row: Row | None, weight: Weight) -> Row:
+    """The row of a weight as it is now; one that was stored anew is told as it was before."""
+    if row is None:
+        return Row(weight, _UNSELECTED)
+    return row if _is_done(row) else Row(weight, row.entry)
 
 
 HEADINGS = ("weight", "op", "shape", "before", "after", "bits", "SNR dB", "max error", "outcome")

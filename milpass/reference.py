@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
 from attrs import NOTHING, Attribute, fields, frozen, has
 
 from milpass.errors import UsageError
-from milpass.fitting import modes
+from milpass.fitting import mode_of, modes
 from milpass.granularity import PerTensor
 from milpass.passes import PASSES
 from milpass.selectors import SELECTORS
@@ -89,8 +88,7 @@ def _of_selector(name: str, found: Any) -> Word:
 
 
 def _of_mode(encoding: str, mode: str) -> Word:
-    module = import_module(f"milpass.fitting.{encoding}.{mode}")
-    text = inspect.getdoc(module) or ""
+    text = inspect.cleandoc(mode_of(encoding, mode).__doc__ or "")
     return Word(mode, f"mode of fit_{encoding}", f"fit_{encoding}(mode={mode!r})", text)
 
 

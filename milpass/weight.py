@@ -11,6 +11,8 @@ from attrs import field, frozen
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from milpass.graph import Graph
+
 # Floating-point types by the field's names -> bytes an element.
 ITEMSIZES: dict[str, int] = {"fp16": 2, "bf16": 2, "fp32": 4, "fp64": 8}
 
@@ -43,7 +45,8 @@ class Reader:
     """One operation that uses a constant, directly or through operations that only rearrange it.
 
     `role` is the role of `input` in `op_type` (see `milpass.roles`), None where it has none;
-    `through` names the types of the rearranging operations in between.
+    `through` names the types of the rearranging operations in between; `at` is where the operation stands,
+    the key of its first result.
     """
 
     op_type: str
@@ -51,6 +54,7 @@ class Reader:
     input: str
     role: str | None = None
     through: tuple[str, ...] = ()
+    at: Key | None = None
 
 
 @frozen
@@ -59,7 +63,8 @@ class Weight:
 
     Knowing it costs no reading; `load()` gives its values (shape `shape`, a view of the mapped file
     where the container allows one).  `encoded` names the operation that stores it already compressed;
-    `barred` is the reason why nothing compressed may stand in its place.
+    `barred` is the reason why nothing compressed may stand in its place; `modules` are the modules of the
+    source that use it, None where its home keeps no record of them.
     """
 
     key: Key
@@ -69,7 +74,9 @@ class Weight:
     readers: tuple[Reader, ...] = ()
     encoded: str | None = None
     barred: str | None = None
+    modules: frozenset[str] | None = None
     _load: Callable[[], NDArray[Any]] | None = field(default=None, eq=False, repr=False)
+    _graph: Callable[[], Graph] | None = field(default=None, eq=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -96,3 +103,10 @@ class Weight:
         if self._load is None:
             raise LookupError(f"{self.name}: this weight was made without values")
         return self._load()
+
+    @property
+    def graph(self) -> Graph:
+        """The data flow of the model that it belongs to, read-only; one and the same for all its weights."""
+        if self._graph is None:
+            raise LookupError(f"{self.name}: this weight was made without a graph")
+        return self._graph()

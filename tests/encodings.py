@@ -1,17 +1,8 @@
-"""Drawn encodings, and numpy's way of packing bits."""
+"""numpy's way of packing bits."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-
-from milpass.encodings import Affine, Cast, Dense, Encoding, Indices, Lut, Sparse
-
-FLOATS = {np.float16: 16, np.float32: 32}
-SHAPES = hnp.array_shapes(min_dims=1, max_dims=5, max_side=6)
 
 
 def packed_by_numpy(array: np.ndarray, nbits: int) -> np.ndarray:
@@ -25,97 +16,3 @@ def unpacked_by_numpy(packed: np.ndarray, nbits: int, size: int, *, signed: bool
     bits = np.unpackbits(packed, bitorder="little")[: size * nbits].reshape(size, nbits)
     array = np.packbits(bits, axis=1, bitorder="little").reshape(-1)
     return (array.astype(np.int16) - ((array >> (nbits - 1)) << nbits)).astype(np.int8) if signed else array
-
-
-def flat_lut(array: np.ndarray, table: Any, nbits: int) -> Lut:
-    """One table for the whole weight."""
-    entries = np.asarray(table).reshape((1,) * array.ndim + (-1, 1))
-    return Lut(Indices.of(array, nbits), Dense(entries))
-
-
-def floats(dtype: Any, shape: Any, *, finite: bool = False) -> st.SearchStrategy[np.ndarray]:
-    special = not finite
-    elements = st.floats(width=FLOATS[dtype], allow_nan=special, allow_infinity=special)
-    return hnp.arrays(dtype, shape, elements=elements)
-
-
-@st.composite
-def indices(draw: st.DrawFn, nbits: int, shape: tuple[int, ...]) -> Indices:
-    array = draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, (1 << nbits) - 1)))
-    return Indices.of(array, nbits)
-
-
-@st.composite
-def flat_luts(draw: st.DrawFn, bits: Any) -> Lut:
-    """A table of any values, NaN and infinity among them, with indices of any shape."""
-    nbits, dtype = draw(st.sampled_from(list(bits))), draw(st.sampled_from(list(FLOATS)))
-    table = draw(floats(dtype, 1 << nbits))
-    return flat_lut(draw(indices(nbits, draw(SHAPES))).array(), table, nbits)
-
-
-@st.composite
-def grouped_luts(draw: st.DrawFn) -> Lut:
-    """Tables for blocks along every axis, of scalars or of vectors along one axis, of floats or of int8."""
-    nbits, vector = draw(st.sampled_from([1, 2, 3, 4, 6, 8])), draw(st.integers(1, 3))
-    groups, shape = draw(blocks())
-    lengths = (*groups, 1 << nbits, vector)
-    dtype = draw(st.sampled_from([*FLOATS, np.int8, np.uint8]))
-    tables = draw(floats(dtype, lengths) if dtype in FLOATS else hnp.arrays(dtype, lengths))
-    axis = None if vector == 1 else draw(st.integers(0, len(shape) - 1))
-    return Lut(draw(indices(nbits, shape)), Dense(tables), axis)
-
-
-@st.composite
-def blocks(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The numbers of blocks along each axis, and a shape that they divide."""
-    groups = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4).map(tuple))
-    sizes = draw(st.tuples(*[st.integers(1, 3)] * len(groups)))
-    return groups, tuple(count * size for count, size in zip(groups, sizes, strict=True))
-
-
-@st.composite
-def affines(draw: st.DrawFn) -> Affine:
-    """Whole numbers of 4 or 8 bits in blocks, with offsets or without."""
-    scales, shape = draw(blocks())
-    dtype = draw(st.sampled_from(["int8", "uint8", "int4", "uint4"]))
-    data = draw(whole_numbers(dtype, shape))
-    scale = draw(floats(draw(st.sampled_from(list(FLOATS))), scales, finite=True))
-    offset = draw(st.none() | whole_numbers(dtype, scales))
-    return Affine(Dense(data, dtype), scale, offset)
-
-
-@st.composite
-def plain_affines(draw: st.DrawFn) -> Affine:
-    """As iOS16 has them: 8 bits, zero points, for the tensor or along one axis."""
-    shape = draw(SHAPES)
-    dtype = draw(st.sampled_from(["int8", "uint8"]))
-    axis = draw(st.none() | st.integers(0, len(shape) - 1))
-    lengths = tuple(length if place == axis else 1 for place, length in enumerate(shape))
-    scale = draw(floats(draw(st.sampled_from(list(FLOATS))), lengths, finite=True))
-    numbers = (draw(whole_numbers(dtype, each)) for each in (shape, lengths))
-    data, offset = numbers
-    return Affine(Dense(data, dtype), scale, offset)
-
-
-def whole_numbers(dtype: str, shape: Any) -> st.SearchStrategy[np.ndarray]:
-    """Arrays of a type of 4 or 8 bits, those of 4 in (u)int8."""
-    unsigned, bits = dtype.startswith("u"), int(dtype.strip("uint"))
-    low, high = (0, (1 << bits) - 1) if unsigned else (-(1 << bits - 1), (1 << bits - 1) - 1)
-    stored = np.uint8 if unsigned else np.int8
-    return hnp.arrays(stored, shape, elements=st.integers(low, high))
-
-
-@st.composite
-def sparses(draw: st.DrawFn) -> Sparse:
-    """A mask of any shape over values that are zero where it is."""
-    mask = draw(indices(1, draw(SHAPES)))
-    values = draw(floats(draw(st.sampled_from(list(FLOATS))), mask.shape))
-    return Sparse(mask, Dense(np.where(mask.array() != 0, values, values.dtype.type(0))))
-
-
-casts = SHAPES.flatmap(lambda shape: floats(np.float16, shape)).map(lambda array: Cast(Dense(array), "fp32"))
-
-ios16: st.SearchStrategy[Encoding] = st.one_of(flat_luts((1, 2, 4, 6, 8)), plain_affines(), sparses(), casts)
-ios18: st.SearchStrategy[Encoding] = st.one_of(
-    flat_luts((1, 2, 3, 4, 6, 8)), grouped_luts(), affines(), sparses(), casts
-)

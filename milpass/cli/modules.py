@@ -1,4 +1,4 @@
-"""`--import`: a user's own modules, which are run only when they are named."""
+"""A user's own words: those of installed packages, and modules that `--import` names."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from milpass.errors import UsageError
+from milpass.plugins import load_plugins
 
 if TYPE_CHECKING:
     from milpass.pipeline import Pipeline
 
 
 def import_modules(modules: Sequence[str]) -> None:
-    """Import modules, from the working folder too; raises `UsageError` where one fails."""
+    """Load what installed packages bring, then import modules, from the working folder too.
+
+    Raises `UsageError` where one fails.
+    """
+    load_plugins()
     if modules and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     for module in modules:

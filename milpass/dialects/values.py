@@ -9,6 +9,7 @@ import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
 
+from milpass import packing
 from milpass.encodings import Dense, Encoding, Indices
 from milpass.encodings.dense import STORED
 from milpass.records import Value
@@ -58,10 +59,7 @@ def array_of(value: Value) -> NDArray[Any]:
         return value.data.reshape(value.shape)
     nbits = int(narrow[2])
     unsigned = Indices.unpacked(value.data.view(np.uint8), value.shape, nbits).array()
-    if narrow[1]:
-        return unsigned
-    sign = np.uint8(1 << (nbits - 1))
-    return ((unsigned ^ sign) - sign).view(np.int8)
+    return unsigned if narrow[1] else packing.signed(unsigned, nbits)
 
 
 def dense(value: Value) -> Dense:

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from milpass import kernels
+from milpass import kernels, packing
 
 # A part: a multiple of 8, so that every packed part ends on a byte; small enough for the second-level cache.
 PART = 1 << 18
@@ -37,13 +37,7 @@ class Indices:
         """Indices that stand packed in bytes, least significant bit first."""
 
         def part(start: int, stop: int) -> NDArray[np.uint8]:
-            groups = -(-(stop - start) // 8)
-            octets = np.zeros(groups * nbits, np.uint8)
-            stored = packed[start // 8 * nbits :][: octets.size]
-            octets[: stored.size] = stored
-            words = np.empty(groups, "<u8")
-            kernels.bits.unpack(octets, nbits, words)
-            return words.view(np.uint8)[: stop - start]
+            return packing.unpacked(packed[start // 8 * nbits :], stop - start, nbits)
 
         return cls(shape, nbits, part)
 
@@ -71,14 +65,7 @@ class Indices:
         octets = np.empty(-(-self.size // 8) * self.nbits, np.uint8)
         at = 0
         for part in self.parts():
-            words = _in_words(part)
+            words = packing.in_words(part)
             kernels.bits.pack(words, self.nbits, octets[at:])
             at += words.size * self.nbits
         return octets[: -(-self.size * self.nbits // 8)]
-
-
-def _in_words(part: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """The part as words of eight indices, the last one filled up with zeros."""
-    if part.size % 8:
-        part = np.concatenate([part, np.zeros(-part.size % 8, np.uint8)])
-    return part.view("<u8")

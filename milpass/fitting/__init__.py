@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from milpass.fitting.fitted import Mode
 
 
+# A user's own modes, by `@lut_mode`: encoding and name -> mode.
+OWN: dict[tuple[str, str], Mode] = {}
+
+
 def modes(encoding: str) -> tuple[str, ...]:
-    """The modes of an encoding: the files of its folder."""
+    """The modes of an encoding: the files of its folder, and a user's own."""
     files = (Path(__file__).parent / encoding).glob("[!_]*.py")
-    return tuple(sorted(file.stem for file in files))
+    own = (name for owner, name in OWN if owner == encoding)
+    return tuple(sorted([*(file.stem for file in files), *own]))
 
 
 def mode_of(encoding: str, mode: str) -> Mode:
     """A mode by its name."""
+    if (encoding, mode) in OWN:
+        return OWN[encoding, mode]
     found: Mode = import_module(f"milpass.fitting.{encoding}.{mode}")
     return found

@@ -50,8 +50,9 @@ class LutOptions(Protocol):
 class Mode(Protocol):
     """A mode: how the numbers are chosen."""
 
-    # "given" by the pass, "found" from the data, or "either".
-    NBITS: Literal["given", "found", "either"]
+    @property
+    def NBITS(self) -> Literal["given", "found", "either"]:
+        """Who chooses the number of bits: "given" by the pass, "found" from the data, or "either"."""
 
     def fit(self, array: NDArray[Any], options: LutOptions, legal_nbits: Sequence[int]) -> FittedWeight:
         """Fit `array` (fp16 or fp32, any shape); raises `NotFittable` where its data forbid it.

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from milpass.passes.base import Pass
+from attrs import frozen
+
+from milpass.errors import UsageError
+from milpass.passes.base import Pass, choosing, described
+from milpass.selectors import SELECTORS
 
 if TYPE_CHECKING:
     from milpass.passes.deselect_weights import deselect_weights
@@ -20,9 +24,41 @@ PASSES: dict[str, type[Pass]] = {
     if file.stem != "base"
 }
 
+Kind = TypeVar("Kind", bound=type[Pass])
+
+
+def as_pass(kind: Kind) -> Kind:
+    """Make a class of one's own a pass under its name, known to `parse` from then on.
+
+    `@as_pass` above `class keep_ends(Pass)`, which declares its fields and `fold(plan)`, makes it a frozen
+    attrs class.  Raises `UsageError` where it is no pass, or its name is taken.
+    """
+    if not (isinstance(kind, type) and issubclass(kind, Pass)):
+        raise _refused(kind, f"a {type(kind).__name__} that is no class of passes", "a subclass of Pass")
+    taken = PASSES.get(kind.__name__) or SELECTORS.get(kind.__name__)
+    if taken is not None and _origin(taken) != _origin(kind):
+        raise _refused(kind, f"the name {kind.__name__!r}", "a name of its own")
+    made = kind if "__attrs_attrs__" in vars(kind) else frozen(repr=False)(kind)
+    PASSES[kind.__name__] = made
+    return made
+
+
+def _origin(kind: object) -> tuple[object, object]:
+    """Where a class was defined: a module that is loaded again defines its own anew."""
+    return getattr(kind, "__module__", None), getattr(kind, "__qualname__", None)
+
+
+def _refused(kind: object, got: str, needs: str) -> UsageError:
+    shown = getattr(kind, "__name__", repr(kind))
+    return UsageError(shown, who="as_pass", cannot="make a pass of it", got=got, needs=needs)
+
+
 __all__ = [
     "PASSES",
     "Pass",
+    "as_pass",
+    "choosing",
+    "described",
     "deselect_weights",
     "fit_lut",
     "replace_const_with_lut",

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from attrs import Attribute, field, frozen
 
 from milpass.errors import UsageError
 from milpass.passes.base import Pass, argument, choosing, described
-from milpass.plan import Entry, Plan, Selected, Skipped
+from milpass.plan import Entry, Plan, Selected, Skipped, never
 from milpass.selectors import Selector, is_weight
 from milpass.weight import Weight
-
-COMPRESSIBLE = ("fp16", "fp32")
 
 
 def _check_threshold(instance: Pass, attribute: Attribute[Any], value: object) -> None:
@@ -52,44 +49,17 @@ class select_weights(Pass):
         return refusal if isinstance(entry, Skipped) else entry
 
     def _refusal(self, weight: Weight) -> Skipped | None:
-        """The first of REFUSALS that applies."""
-        for code, applies, reason in REFUSALS:
-            if applies(self, weight):
-                return Skipped(code, reason(self, weight))
-        return None
+        """The first reason against it; a small weight is told to be small before anything else."""
+        if weight.size <= self.threshold and not weight.encoded:
+            return Skipped("size", f"size {weight.size} is not above {self.threshold}")
+        if refusal := never(weight):
+            return refusal
+        if self.where.holds(weight):
+            return None
+        return Skipped("where", f"not chosen by {self.where!r}{_uses(weight)}")
 
 
 def _uses(weight: Weight) -> str:
     """What the readers use a weight for, for the row of one that was not chosen."""
     uses = sorted({f"{r.role or r.input} of {r.op_type}" for r in weight.readers})
     return f" (used as {', '.join(uses)})" if uses else " (not read)"
-
-
-# Why a weight is not chosen, in the order in which it is asked: code, test, reason.
-REFUSALS: tuple[
-    tuple[str, Callable[[select_weights, Weight], bool], Callable[[select_weights, Weight], str]],
-    ...,
-] = (
-    ("encoded", lambda _, w: bool(w.encoded), lambda _, w: f"already compressed ({w.encoded})"),
-    (
-        "size",
-        lambda s, w: w.size <= s.threshold,
-        lambda s, w: f"size {w.size} is not above {s.threshold}",
-    ),
-    (
-        "rank",
-        lambda _, w: w.rank < 2,
-        lambda _, w: f"rank {w.rank}: Core ML may fail on compressed vectors",
-    ),
-    (
-        "dtype",
-        lambda _, w: w.dtype not in COMPRESSIBLE,
-        lambda _, w: f"{w.dtype}: only fp16 and fp32 are compressed",
-    ),
-    ("barred", lambda _, w: w.barred is not None, lambda _, w: str(w.barred)),
-    (
-        "where",
-        lambda s, w: not s.where.holds(w),
-        lambda s, w: f"not chosen by {s.where!r}{_uses(w)}",
-    ),
-)

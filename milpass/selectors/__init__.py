@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING
 from milpass.selectors.language import Predicate, Selector, as_selector
 from milpass.selectors.misses import unmatched
 from milpass.selectors.own import selector
-from milpass.selectors.patterns import matches, name, op_name, op_type
+from milpass.selectors.patterns import matches, module, name, op_name, op_type
+from milpass.selectors.places import (
+    depth_from_input,
+    depth_from_output,
+    first,
+    last,
+    near,
+    role,
+    shared_by,
+)
 from milpass.selectors.sizes import dtype, rank, shape, size
 from milpass.selectors.uses import anything, is_weight
 from milpass.selectors.vocabulary import SELECTORS
@@ -19,15 +28,23 @@ __all__ = [
     "Selector",
     "anything",
     "as_selector",
+    "depth_from_input",
+    "depth_from_output",
     "dtype",
+    "first",
     "is_weight",
+    "last",
     "matches",
+    "module",
     "name",
+    "near",
     "op_name",
     "op_type",
     "rank",
+    "role",
     "selector",
     "shape",
+    "shared_by",
     "size",
     "unmatched",
 ]

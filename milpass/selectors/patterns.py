@@ -32,8 +32,14 @@ def _check_expression(instance: Selector, attribute: Attribute[Any], value: obje
 
 
 def names(weight: Weight) -> set[str]:
-    """The names by which a weight may be called: exported, and without what a cast to fp16 appends."""
-    return {weight.name, weight.name.removesuffix("_to_fp16")}
+    """The names by which a weight may be called: as in the source or exported, with or without `_to_fp16`."""
+    given = {weight.name, weight.name.removesuffix("_to_fp16")}
+    return given | set(map(exported, given))
+
+
+def exported(text: str) -> str:
+    """A name as converters export it: whatever is no letter, digit or underscore becomes an underscore."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", text)
 
 
 class Pattern(Selector):
@@ -50,7 +56,9 @@ class Pattern(Selector):
 
 
 @frozen(repr=False)
-class _Glob(Pattern):
+class Glob(Pattern):
+    """A selector whose pattern is a glob."""
+
     pattern: str = field(validator=_check_glob)
 
     def holds(self, weight: Weight) -> bool:
@@ -58,7 +66,7 @@ class _Glob(Pattern):
 
 
 @word
-class op_type(_Glob):
+class op_type(Glob):
     """Constants read by an operation of this type (a glob), directly or through rearranging operations."""
 
     def texts(self, weight: Weight) -> set[str]:
@@ -66,15 +74,16 @@ class op_type(_Glob):
 
 
 @word
-class op_name(_Glob):
+class op_name(Glob):
     """Constants read by an operation whose name matches the glob."""
 
     def texts(self, weight: Weight) -> set[str]:
-        return {reader.op_name for reader in weight.readers}
+        given = {reader.op_name for reader in weight.readers}
+        return given | set(map(exported, given))
 
 
 @word
-class name(_Glob):
+class name(Glob):
     """Constants whose name matches the glob, in the source's spelling or the exported one.
 
     A converter makes `layers_0_weight` of `layers.0.weight`, and in fp16 `layers_0_weight_to_fp16`:
@@ -113,3 +122,27 @@ class matches(Pattern):
             raise UsageError(
                 repr(self), who="matches", cannot="search", got=str(error), needs="a simpler expression"
             ) from None
+
+
+@word
+class module(Glob):
+    """Constants that a module of the source uses whose path matches the glob, or one inside it.
+
+    Paths are those of a torch module, such as "encoder.layers.0"; they are known inside a conversion only.
+    """
+
+    def texts(self, weight: Weight) -> set[str]:
+        if weight.modules is None:
+            raise UsageError(
+                repr(self),
+                who="module",
+                cannot="find modules",
+                got="a model that keeps no record of them",
+                needs="a program inside a conversion",
+                remedy="Converters do not export them; choose by name(...) or op_name(...) instead",
+            )
+        return set(weight.modules)
+
+    def holds(self, weight: Weight) -> bool:
+        patterns = (self.pattern, f"{self.pattern}.*")
+        return any(fnmatchcase(text, pattern) for text in self.texts(weight) for pattern in patterns)

@@ -12,17 +12,18 @@ from milpass.selectors.vocabulary import word
 from milpass.weight import ITEMSIZES, Weight
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """Whether a value is an integer of at least 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _check_bound(instance: Selector, attribute: Attribute[Any], value: object) -> None:
-    if value is not None and not _is_count(value):
+    if value is not None and not is_count(value):
         raise refused(instance, attribute, value, "an integer of at least 0, or None")
 
 
 def _check_lengths(instance: Selector, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, tuple) or not all(each is None or _is_count(each) for each in value):
+    if not isinstance(value, tuple) or not all(each is None or is_count(each) for each in value):
         raise refused(instance, attribute, value, "lengths such as (None, 768), None for any")
 
 
@@ -36,7 +37,9 @@ def _lengths(value: object) -> object:
 
 
 @frozen(repr=False)
-class _Range(Selector):
+class Range(Selector):
+    """A selector that compares a number with bounds, both inclusive."""
+
     min: int | None = field(default=None, validator=_check_bound, kw_only=True)
     max: int | None = field(default=None, validator=_check_bound, kw_only=True)
 
@@ -52,7 +55,7 @@ class _Range(Selector):
 
 
 @word
-class size(_Range):
+class size(Range):
     """Constants with at least `min` and at most `max` elements."""
 
     def holds(self, weight: Weight) -> bool:
@@ -61,7 +64,7 @@ class size(_Range):
 
 @word
 @frozen(repr=False)
-class rank(_Range):
+class rank(Range):
     """Constants with so many axes, exactly or at least `min` and at most `max`."""
 
     exactly: int | None = field(default=None, validator=_check_bound)

@@ -9,19 +9,25 @@ from typing import Any
 from milpass.errors import ModelError, UsageError
 from milpass.targets.base import Edit, Target
 from milpass.targets.mlpackage import LoadedModel, Package, is_loaded_model
+from milpass.targets.program import ProgramTarget, is_program
 
 
 def open_target(model: Any) -> Target:
-    """Open a model by its path, or a loaded `MLModel`; raises `ModelError` where it cannot be read."""
+    """Open a model by its path, a loaded `MLModel`, or a PyMIL `Program`.
+
+    Raises `ModelError` where it cannot be read, `UsageError` for anything else.
+    """
     if is_loaded_model(model):
         return LoadedModel(model)
+    if is_program(model):
+        return ProgramTarget(model)
     if not isinstance(model, str | os.PathLike):
         raise UsageError(
             repr(model),
             who="milpass",
             cannot="open it",
             got=type(model).__name__,
-            needs="the path of an .mlpackage, or an MLModel",
+            needs="the path of an .mlpackage, an MLModel, or a Program",
         )
     try:
         return Package.at(Path(model))

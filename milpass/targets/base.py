@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from milpass.records import Record
 from milpass.weight import Weight
 
+if TYPE_CHECKING:
+    from milpass.graph import Graph
+
 
 class Edit(Protocol):
-    """A copy of the model that is being written; what is not replaced is copied."""
+    """A model that is being written, or edited in place; what is not replaced stays as it is."""
 
     def replace(self, weight: Weight, record: Record) -> None:
         """Store `record` in the weight's place; weights come in the order of their sources."""
@@ -35,17 +39,28 @@ class Target(Protocol):
     def weights(self) -> tuple[Weight, ...]:
         """Every floating-point constant, in program order; reads no values."""
 
+    def graph(self) -> Graph:
+        """The data flow of the model, read-only; loads networkx."""
+
+    def op_counts(self) -> Counter[str]:
+        """How often each type of operation occurs, in all functions and blocks."""
+
     def record(self, weight: Weight) -> Record:
         """The operation that stores an already encoded weight."""
 
-    def obstacles(self, format: str) -> tuple[str, ...]:
-        """The operation types that would change their meaning if the model were raised to a format."""
+    def hindrance(self, format: str) -> str | None:
+        """Why the model cannot be raised to a format, None where it can."""
 
-    def without_destination(self) -> Path:
-        """Where the copy goes that nobody named a place for; raises `UsageError` where it must be named."""
+    def destination(self, out: Path | None) -> Path | None:
+        """Where the result goes, None where the model is edited in place.
 
-    def result(self, out: Path) -> Any:
-        """What `apply` gives for the copy that was written to `out`."""
+        `out` is what the user named, if anything; raises `UsageError` where that will not do.
+        """
 
-    def editing(self, out: Path, *, overwrite: bool, raise_to: str | None) -> AbstractContextManager[Edit]:
-        """Write a copy of the model to `out`, whole at the end of the context or not at all."""
+    def result(self, out: Path | None) -> Any:
+        """What `apply` gives once the result is at `out`."""
+
+    def editing(
+        self, out: Path | None, *, overwrite: bool, raise_to: str | None
+    ) -> AbstractContextManager[Edit]:
+        """Write a copy of the model to `out`, or edit it: whole at the end of the context or not at all."""

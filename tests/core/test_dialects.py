@@ -14,7 +14,7 @@ from milpass.dialects.ios18 import IOS18
 from milpass.encodings import Encoding, Lut
 from milpass.passes import fit_lut
 from milpass.records import Record, Value
-from tests import encodings as drawn
+from milpass.testing.strategies.encodings import encodings, flat_luts, grouped_luts
 from tests.encodings import packed_by_numpy
 from tests.strategies import quick
 
@@ -25,26 +25,26 @@ NAMES = {"float16": "fp16", "float32": "fp32"}
 
 
 @FEW
-@given(drawn.ios16)
+@given(encodings("iOS16"))
 def test_ios16_reads_what_it_spells(encoding: Encoding) -> None:
     assert IOS16.read(IOS16.spell(encoding)) == encoding
 
 
 @FEW
-@given(drawn.ios18)
+@given(encodings("iOS18"))
 def test_ios18_reads_what_it_spells(encoding: Encoding) -> None:
     assert IOS18.read(IOS18.spell(encoding)) == encoding
 
 
 @FEW
-@given(drawn.ios16)
+@given(encodings("iOS16"))
 def test_what_ios16_holds_ios18_can_hold(encoding: Encoding) -> None:
     respelled = IOS18.read(IOS18.spell(IOS16.read(IOS16.spell(encoding))))
     assert respelled.decode().tobytes() == encoding.decode().tobytes()
 
 
 @FEW
-@given(drawn.flat_luts(LEGAL["iOS16"]))
+@given(flat_luts(LEGAL["iOS16"]))
 def test_ios16_spells_a_table_as_the_format_defines(encoding: Lut) -> None:
     record = IOS16.spell(encoding)
     table, indices = encoding.inner.decode(), encoding.indices.array()
@@ -58,7 +58,7 @@ def test_ios16_spells_a_table_as_the_format_defines(encoding: Lut) -> None:
 
 
 @FEW
-@given(drawn.grouped_luts())
+@given(grouped_luts())
 def test_ios18_spells_tables_as_the_format_defines(encoding: Lut) -> None:
     record = IOS18.spell(encoding)
     table, indices, nbits = encoding.inner.decode(), encoding.indices.array(), encoding.indices.nbits
@@ -84,7 +84,7 @@ def assert_operands(record: Record, expected: dict[str, tuple[str, tuple[int, ..
 
 @pytest.mark.parametrize("name", DIALECTS)
 @FEW
-@given(encoding=drawn.flat_luts(LEGAL["iOS16"]))
+@given(encoding=flat_luts(LEGAL["iOS16"]))
 def test_bytes_of_indices_and_table_are_predicted(name: str, encoding: Lut) -> None:
     dialect = DIALECTS[name]
     operands = dialect.spell(encoding).operands

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milpass.encodings import Affine, Cast, Dense, Indices, Lut, Sparse
-from tests.encodings import SHAPES, flat_lut, flat_luts, packed_by_numpy
+from milpass.testing.strategies.encodings import SHAPES, flat_lut, flat_luts
+from tests.encodings import packed_by_numpy
 from tests.strategies import quick
 
 FEW = quick(max_examples=60, derandomize=True)

@@ -17,8 +17,9 @@ from milpass.passes import PASSES, Pass, fit_lut, replace_const_with_lut, select
 from milpass.pipeline import Pipeline
 from milpass.plan import Fitted, Plan, Replaced, Selected, Skipped
 from milpass.selectors import anything, name, op_type
+from milpass.testing.strategies import models
 from milpass.weight import Key, Reader, Source, Weight
-from tests.strategies import models, passes, pipelines, quick
+from tests.strategies import passes, pipelines, quick
 
 PACKAGE = Path(milpass.__file__).parent
 MODES = " or ".join(repr(file.stem) for file in sorted((PACKAGE / "fitting" / "lut").glob("[!_]*.py")))

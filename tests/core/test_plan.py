@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import AbstractContextManager
 from math import inf
 from pathlib import Path
@@ -12,14 +13,16 @@ from attrs.exceptions import FrozenInstanceError
 from hypothesis import given
 
 from milpass.errors import UsageError
+from milpass.graph import Graph
 from milpass.legality import course_of, settle
 from milpass.passes import fit_lut, replace_const_with_lut, select_weights
 from milpass.pipeline import Pipeline
 from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Result, Row, Selected, Skipped
 from milpass.records import Record
 from milpass.targets import Edit
+from milpass.testing.strategies import models
 from milpass.weight import Key, Reader, Source, Weight
-from tests.strategies import models, pipelines, quick
+from tests.strategies import pipelines, quick
 
 FIT = fit_lut(nbits=4)
 DONE = Replaced((FIT,), 9248, Result(nbits=4, squared_error=1.5, max_error=0.1875, snr=19.84))
@@ -41,9 +44,9 @@ class FakeTarget:
     name = "model"
     releases = ("iOS15", "iOS16", "iOS17", "iOS18", "iOS26", "iOS99")
 
-    def __init__(self, format: str, *obstacles: str) -> None:
+    def __init__(self, format: str, hindrance: str | None = None) -> None:
         self.format = format
-        self._obstacles = obstacles
+        self._hindrance = hindrance
         self.asked: list[str] = []
 
     def weights(self) -> tuple[Weight, ...]:
@@ -52,17 +55,25 @@ class FakeTarget:
     def record(self, weight: Weight) -> Record:
         raise AssertionError("planning reads nothing")
 
-    def obstacles(self, format: str) -> tuple[str, ...]:
+    def hindrance(self, format: str) -> str | None:
         self.asked.append(format)
-        return self._obstacles
+        return self._hindrance
 
-    def without_destination(self) -> Path:
+    def destination(self, out: Path | None) -> Path | None:
         raise AssertionError("planning writes nothing")
 
-    def result(self, out: Path) -> object:
+    def op_counts(self) -> Counter[str]:
+        raise AssertionError("nobody counts")
+
+    def graph(self) -> Graph:
+        raise AssertionError("no selector asks for it")
+
+    def result(self, out: Path | None) -> object:
         raise AssertionError("planning gives a plan")
 
-    def editing(self, out: Path, *, overwrite: bool, raise_to: str | None) -> AbstractContextManager[Edit]:
+    def editing(
+        self, out: Path | None, *, overwrite: bool, raise_to: str | None
+    ) -> AbstractContextManager[Edit]:
         raise AssertionError("planning writes nothing")
 
 
@@ -243,8 +254,8 @@ def test_constants_spelled_anew_are_counted() -> None:
         assert any("1 constants already compressed are spelled anew for iOS18" in n for n in notes) is told
 
 
-def test_obstacles_to_raising_are_named() -> None:
-    target = FakeTarget("iOS15", "gather", "topk")
+def test_what_hinders_raising_is_told() -> None:
+    target = FakeTarget("iOS15", "iOS16 defines anew gather, topk")
     plan = settled(Replaced((FIT,)), target)
     entry = plan.rows[0].entry
     assert isinstance(entry, Skipped) and entry.code == "opset"
@@ -258,7 +269,7 @@ def test_raising_is_noted_where_something_is_replaced() -> None:
     assert len(plan.notes) == 1 and plan.notes[0].startswith("The model is raised from iOS15 to iOS16")
 
 
-def test_ios16_is_not_asked_for_obstacles_and_not_raised() -> None:
+def test_ios16_is_not_asked_what_hinders_it_and_not_raised() -> None:
     target = FakeTarget("iOS16", "gather")
     plan = settled(Replaced((FIT,)), target)
     assert len(plan.replaced) == 1 and target.asked == [] and plan.notes == ()

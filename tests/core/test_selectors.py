@@ -9,9 +9,10 @@ from milpass.errors import UsageError
 from milpass.passes import fit_lut
 from milpass.roles import role
 from milpass.selectors import SELECTORS, Selector, anything, is_weight, name, op_name, op_type, size
+from milpass.testing.strategies import weights
 from milpass.text import read
 from milpass.weight import Key, Reader, Source, Weight
-from tests.strategies import quick, selectors, weights
+from tests.strategies import quick, selectors
 
 
 def weight(*readers: Reader, named: str = "w", shape: tuple[int, ...] = (4, 8)) -> Weight:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -22,16 +23,22 @@ with warnings.catch_warnings():
     from coremltools.converters.mil.frontend.milproto.load import load as load_program
 
 
+def read_by_coremltools(package: Path) -> Any:
+    """The PyMIL program that coremltools makes of a package, from a copy: it writes the manifest anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / package.name
+        shutil.copytree(package, copy)
+        model = ct.models.MLModel(str(copy), skip_model_load=True)
+        spec = model.get_spec()
+        return load_program(spec, spec.specificationVersion, model.weights_dir)
+
+
 @pytest.fixture
-def decoded(tmp_path: Path) -> Callable[[Path], dict[tuple[str, str], Any]]:
+def decoded() -> Callable[[Path], dict[tuple[str, str], Any]]:
     """Every constant of a package, by function and name, as coremltools loads and decodes it, from a copy."""
 
     def decode(package: Path) -> dict[tuple[str, str], Any]:
-        copy = tmp_path / "copies" / package.name
-        shutil.copytree(package, copy, dirs_exist_ok=True)
-        model = ct.models.MLModel(str(copy), skip_model_load=True)
-        spec = model.get_spec()
-        program = load_program(spec, spec.specificationVersion, model.weights_dir)
+        program = read_by_coremltools(package)
         found: dict[tuple[str, str], Any] = {}
         for name, function in program.functions.items():
             _collect(name, function, found)

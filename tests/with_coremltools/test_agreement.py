@@ -20,8 +20,8 @@ from coremltools.libmilstoragepython import _BlobStorageReader, _BlobStorageWrit
 from milpass import apply, fit_lut, read_weights, replace_const_with_lut, select_weights
 from milpass.dialects.ios16 import LEGAL
 from milpass.targets.mlpackage.blobs import BlobFile, BlobWriter
-from milpass.targets.mlpackage.opsets import OPSETS, REDEFINED
-from milpass.targets.mlpackage.storage import TYPES
+from milpass.targets.opsets import OPSETS, REDEFINED
+from milpass.targets.storage import TYPES
 from tests.packages import blob_bytes, operations_of
 from tests.with_coremltools.conftest import ROOT
 

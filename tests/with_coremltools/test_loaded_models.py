@@ -92,7 +92,7 @@ def test_a_failed_run_leaves_no_temporary_package(package: Path) -> None:
 
 @pytest.mark.parametrize("given", [3, None, b"m.mlpackage", object()])
 def test_what_is_no_model_is_refused(given: object) -> None:
-    with pytest.raises(UsageError, match=r"the path of an \.mlpackage, or an MLModel"):
+    with pytest.raises(UsageError, match=r"needs the path of an \.mlpackage, an MLModel, or a Program"):
         apply(PIPELINE, given, "out.mlpackage")
 
 

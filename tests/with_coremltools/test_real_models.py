@@ -14,13 +14,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from milpass import ModelError, NothingCompressed, apply, fit_lut, replace_const_with_lut, select_weights
-from milpass.plan import Plan, Replaced, Skipped
+from milpass import (
+    ModelError,
+    NothingCompressed,
+    Pipeline,
+    apply,
+    fit_lut,
+    replace_const_with_lut,
+    select_weights,
+)
+from milpass.plan import Entry, Plan, Replaced, Skipped
 from milpass.selectors import anything
 from milpass.targets import open_target
-from milpass.targets.mlpackage.opsets import OPSETS
+from milpass.targets.opsets import OPSETS
+from milpass.weight import Key
 from tests.packages import digest, masked, model_of
-from tests.with_coremltools.conftest import MODELS, ROOT
+from tests.with_coremltools.conftest import MODELS, ROOT, read_by_coremltools
 
 EXAMPLE = ROOT / "examples" / "digits.mlpackage"
 REAL = sorted((MODELS / "mlprogram").glob("*.mlpackage"))
@@ -59,6 +68,52 @@ def test_raised_to_ios18(source: Path, fit: fit_lut, tmp_path: Path, decoded: De
 )
 def test_every_package(source: Path, fit: fit_lut, target: str, tmp_path: Path, decoded: Decode) -> None:
     check_run(source, fit, target, tmp_path, decoded)
+
+
+@pytest.mark.parametrize("source", [EXAMPLE, *REAL], ids=lambda path: path.stem)
+def test_in_coremltools_hands(source: Path, tmp_path: Path) -> None:
+    check_program(source, tmp_path)
+
+
+@pytest.mark.skipif(not ALL, reason="`make test-models FOLDER=...` names a folder of packages")
+@pytest.mark.parametrize(
+    "source", sorted(p for folder in ALL for p in folder.rglob("*.mlpackage")), ids=lambda path: path.stem
+)
+def test_every_package_in_coremltools_hands(source: Path, tmp_path: Path) -> None:
+    check_program(source, tmp_path)
+
+
+def check_program(source: Path, folder: Path) -> None:
+    """The program that coremltools makes of a package is compressed as the package itself is."""
+    try:
+        package = open_target(source)
+    except ModelError:
+        return
+    pipeline = select_weights(threshold=8, where=anything) | fit_lut(nbits=4) | replace_const_with_lut()
+    program = read_by_coremltools(source)
+    if package.format == "iOS15":
+        with pytest.raises(NothingCompressed) as refusal:
+            apply(pipeline, program)
+        assert any("minimum_deployment_target" in str(row.entry) for row in refusal.value.plan.rows)
+        return
+    expected, found = (outcomes_of(pipeline, model, folder / "out.mlpackage") for model in (source, program))
+    assert {key: found[key] for key in expected} == expected
+    inline = [found[key] for key in found.keys() - expected.keys()]  # coremltools makes constants of them
+    assert set(inline) <= {"size"}
+    program.validate()
+
+
+def outcomes_of(pipeline: Pipeline, model: Any, out: Path) -> dict[Key, Any]:
+    """What came of each weight: the result, or the code of the reason."""
+    try:
+        _, plan = apply(pipeline, model, out if isinstance(model, Path) else None)
+    except NothingCompressed as nothing:
+        plan = nothing.plan
+    return {row.weight.key: came_of(row.entry) for row in plan.rows}
+
+
+def came_of(entry: Entry) -> Any:
+    return entry.code if isinstance(entry, Skipped) else getattr(entry, "result", None)
 
 
 def check_run(source: Path, fit: fit_lut, target: str | None, folder: Path, decoded: Decode) -> None:

@@ -14,7 +14,7 @@ from milpass.dialects.ios16 import IOS16
 from milpass.dialects.ios18 import IOS18
 from milpass.encodings import Encoding
 from milpass.records import Record, Value
-from tests import encodings as drawn
+from milpass.testing.strategies.encodings import encodings
 from tests.encodings import unpacked_by_numpy
 from tests.strategies import quick
 
@@ -49,13 +49,13 @@ def assert_same(left: np.ndarray, right: np.ndarray) -> None:
 
 
 @FEW
-@given(drawn.ios16)
+@given(encodings("iOS16"))
 def test_ios16(encoding: Encoding) -> None:
     assert_same(decompressed(IOS16.spell(encoding), ct.target.iOS16), encoding.decode())
 
 
 @FEW
-@given(drawn.ios18)
+@given(encodings("iOS18"))
 def test_ios18(encoding: Encoding) -> None:
     with np.errstate(over="ignore"):
         assert_same(decompressed(IOS18.spell(encoding), ct.target.iOS18), encoding.decode())

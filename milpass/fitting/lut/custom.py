@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 
@@ -28,26 +28,44 @@ def fit(array: NDArray[Any], options: LutOptions, legal_nbits: Sequence[int]) ->
     The function gets a copy of the weight, in its shape and dtype.  Raises `Mistake` where it fails or
     gives something else than finite numbers and, if it gives them, indices into them.
     """
+    assert options.lut_function is not None
+    return fit_by(resolve(options.lut_function), WHO, array, options.nbits, legal_nbits)
+
+
+def fit_by(
+    function: Callable[[NDArray[Any]], Any],
+    who: str,
+    array: NDArray[Any],
+    nbits: int | None,
+    legal_nbits: Sequence[int],
+) -> FittedWeight:
+    """Fit by a function of the weight; `who` is what errors call it."""
     check_finite(array)
-    table, indices = _parts(_called(array, options))
+    try:
+        return _taken(_called(function, array), array, nbits, legal_nbits)
+    except Mistake as mistake:
+        raise Mistake(who, mistake.got, mistake.needs) from mistake.__cause__
+
+
+def _called(function: Callable[[NDArray[Any]], Any], array: NDArray[Any]) -> Any:
+    with _ONE_AT_A_TIME:
+        try:
+            return function(array.copy())
+        except Exception as error:
+            raise Mistake(WHO, f"{type(error).__name__}: {error}", "a table of the weight") from error
+
+
+def _taken(returned: Any, array: NDArray[Any], asked: int | None, legal_nbits: Sequence[int]) -> FittedWeight:
+    """What a function returned, as a table with indices."""
+    table, indices = _parts(returned)
     entries = _entries(table, array.dtype)
-    nbits = _nbits(entries.size, options.nbits, legal_nbits)
+    nbits = _nbits(entries.size, asked, legal_nbits)
     if indices is None:
         ascending = np.sort(entries.astype(np.float64))
         return palettized(array, Distribution.of(array), ascending, nbits)
     stored = filled(entries, nbits, array.dtype).reshape((1,) * array.ndim + (-1, 1))
     lut = Lut(Indices.of(_indices(indices, array.shape, entries.size), nbits), Dense(stored))
     return FittedWeight(lut, measured(array, lut))
-
-
-def _called(array: NDArray[Any], options: LutOptions) -> Any:
-    assert options.lut_function is not None
-    function = resolve(options.lut_function)
-    with _ONE_AT_A_TIME:
-        try:
-            return function(array.copy())
-        except Exception as error:
-            raise Mistake(WHO, f"{type(error).__name__}: {error}", "a table of the weight") from error
 
 
 def _parts(returned: Any) -> tuple[Any, Any]:

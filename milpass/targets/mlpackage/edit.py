@@ -14,10 +14,10 @@ from milpass.records import Record, Value
 from milpass.targets import protobuf
 from milpass.targets.mlpackage.blobs import BlobFile, BlobWriter
 from milpass.targets.mlpackage.layout import Layout
-from milpass.targets.mlpackage.opsets import raise_to
-from milpass.targets.mlpackage.storage import TYPES, is_for_file, padding
-from milpass.targets.mlpackage.survey import Survey, op_name
+from milpass.targets.mlpackage.survey import ProgramSurvey, op_name
 from milpass.targets.mlpackage.values import describe, to_immediate, to_text
+from milpass.targets.opsets import raise_to
+from milpass.targets.storage import TYPES, is_for_file, padding
 from milpass.weight import Source, Weight
 
 
@@ -29,14 +29,14 @@ class PackageEdit:
         folder: Path,
         layout: Layout,
         model: Any,
-        survey: Survey,
+        survey: ProgramSurvey,
         opened: Callable[[str], BlobFile],
     ) -> None:
         self._folder = folder
         self._layout = layout
         self._model = model
         self._opened = opened
-        self._ops = {definition.key: definition.op for definition in survey.definitions}
+        self._ops = {definition.key: definition.op.live for definition in survey.definitions}
         self._uses = dict(survey.blobs)
         self._sources = survey.sources()
         self._waiting = sorted(self._uses, reverse=True)

@@ -65,12 +65,13 @@ class LoadedModel(Package):
         """How errors name the model."""
         return "the MLModel"
 
-    def without_destination(self) -> Path:
-        """A temporary package, removed when the interpreter ends."""
-        return Path(tempfile.gettempdir()) / f"milpass-{os.urandom(8).hex()}.mlpackage"
+    def destination(self, out: Path | None) -> Path:
+        """The place that was named, or a temporary package, removed when the interpreter ends."""
+        return out or Path(tempfile.gettempdir()) / f"milpass-{os.urandom(8).hex()}.mlpackage"
 
-    def result(self, out: Path) -> Any:
+    def result(self, out: Path | None) -> Any:
         """The copy as an `MLModel`, loaded as the original was."""
+        assert out is not None
         given = self._loaded
         return sys.modules["coremltools"].models.MLModel(
             str(out),

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from milpass.errors import ModelError, UsageError
 from milpass.records import Record, Value
-from milpass.roles import BARRED
 from milpass.targets.mlpackage.blobs import BlobFile
 from milpass.targets.mlpackage.destination import destination
 from milpass.targets.mlpackage.edit import PackageEdit
 from milpass.targets.mlpackage.layout import Layout, unreadable
-from milpass.targets.mlpackage.opsets import OPSETS, program_format, redefined
-from milpass.targets.mlpackage.storage import FLOATS
-from milpass.targets.mlpackage.survey import Definition, Survey
+from milpass.targets.mlpackage.survey import ProgramSurvey
 from milpass.targets.mlpackage.values import from_blob, from_immediate, tensor_type
+from milpass.targets.opsets import OPSETS, program_format, redefined
 from milpass.targets.protobuf import parse_model
+from milpass.targets.storage import FLOATS
+from milpass.targets.survey import Definition
 from milpass.weight import Source, Weight
+
+if TYPE_CHECKING:
+    from milpass.graph import Graph
 
 
 class Package:
@@ -31,12 +36,13 @@ class Package:
         self._layout = layout
         self._model = model
         self._check_kind()
-        self._survey = Survey.of(self._model.mlProgram)
+        self._survey = ProgramSurvey.of(self._model.mlProgram)
         self._files: dict[str, BlobFile] = {}
         self._encoded: dict[Any, Any] = {}
         for source in self._survey.blobs:
             self._file(source.file).blob(source.offset)
         self._sources = self._survey.sources()
+        self._graph = cache(lambda: self._survey.graph(self._weights))
         self._weights = tuple(self._find_weights())
 
     @classmethod
@@ -73,21 +79,32 @@ class Package:
         """Every floating-point constant, in program order; reads no values."""
         return self._weights
 
+    def op_counts(self) -> Counter[str]:
+        """How often each type of operation occurs."""
+        return Counter(op.type for op in self._survey.operations)
+
+    def graph(self) -> Graph:
+        """The data flow of the program; loads networkx."""
+        return self._graph()
+
     @property
     def releases(self) -> tuple[str, ...]:
         """The formats of ML Programs, oldest first."""
         return tuple(OPSETS)
 
-    def obstacles(self, format: str) -> tuple[str, ...]:
+    def hindrance(self, format: str) -> str | None:
         """The operation types that a later format defines anew, itself or one on the way to it."""
-        return tuple(sorted(self._survey.op_types & redefined(self.format, format)))
+        ops = sorted(self._survey.op_types & redefined(self.format, format))
+        return f"{format} defines anew {', '.join(ops)}, which the model uses" if ops else None
 
-    def result(self, out: Path) -> Path:
+    def result(self, out: Path | None) -> Any:
         """The path of the copy that was written."""
         return out
 
-    def without_destination(self) -> Path:
-        """A package on disk has no destination of its own: raises `UsageError`."""
+    def destination(self, out: Path | None) -> Path:
+        """The place that was named: a package on disk has no destination of its own."""
+        if out is not None:
+            return out
         raise UsageError(
             self.name,
             who="apply",
@@ -112,8 +129,9 @@ class Package:
         return Record(op.type, "inputs" if op.inputs else "attributes", weight.dtype, weight.shape, operands)
 
     @contextmanager
-    def editing(self, out: Path, *, overwrite: bool, raise_to: str | None) -> Iterator[PackageEdit]:
+    def editing(self, out: Path | None, *, overwrite: bool, raise_to: str | None) -> Iterator[PackageEdit]:
         """Write a copy of the package to `out`; the opened package can be edited once."""
+        assert out is not None
         with destination(out, source=self.path, overwrite=overwrite) as folder:
             edit = PackageEdit(folder, self._layout, self._model, self._survey, self._file)
             with edit:
@@ -129,18 +147,20 @@ class Package:
     def _find_weights(self) -> Iterator[Weight]:
         """The weights, those that are immediate values numbered from the start of the program."""
         for number, definition in enumerate(self._survey.definitions):
-            op = definition.op
-            found = tensor_type(op.outputs[0].type)
-            if found is None or found[0] not in FLOATS or _feeds_constants_only(definition):
+            op = definition.op.live
+            if op.type != "const" and not definition.op.decompresses:
                 continue
-            if op.type == "const" and "val" in op.attributes:
-                yield self._weight(definition, *found, number)
-            elif op.type.startswith("constexpr_"):
+            found = tensor_type(op.outputs[0].type)
+            if found is None or found[0] not in FLOATS or definition.feeds_constants_only:
+                continue
+            if definition.op.decompresses:
                 self._encoded[definition.key] = op
                 yield self._encoded_weight(definition, *found, number)
+            elif "val" in op.attributes:
+                yield self._weight(definition, *found, number)
 
     def _weight(self, definition: Definition, dtype: str, shape: tuple[int, ...], number: int) -> Weight:
-        message = definition.op.attributes["val"]
+        message = definition.op.live.attributes["val"]
         place = message.blobFileValue
         in_file = message.WhichOneof("value") == "blobFileValue"
         weight = Weight(
@@ -149,8 +169,9 @@ class Package:
             dtype,
             Source(place.fileName, place.offset) if in_file else Source("", number),
             self._survey.readers(definition),
-            barred=_barred(definition, in_file),
+            barred=definition.barred(in_file=in_file),
             load=lambda: self._load(message, definition.key.name),
+            graph=self._graph,
         )
         if in_file:
             self._check(message, weight)
@@ -160,8 +181,10 @@ class Package:
         self, definition: Definition, dtype: str, shape: tuple[int, ...], number: int
     ) -> Weight:
         readers = self._survey.readers(definition)
-        source = min(self._sources.get(id(definition.op), []), default=Source("", number))
-        return Weight(definition.key, shape, dtype, source, readers, encoded=definition.op.type)
+        source = min(self._sources.get(id(definition.op.live), []), default=Source("", number))
+        return Weight(
+            definition.key, shape, dtype, source, readers, encoded=definition.op.type, graph=self._graph
+        )
 
     def _check(self, message: Any, weight: Weight) -> None:
         """Refuse a constant whose stored type and size are not what its operation yields."""
@@ -187,18 +210,3 @@ class Package:
 
     def _damaged(self, name: str, got: str) -> ModelError:
         return unreadable(f"{self.path}, constant {name}", got, "values as its type says")
-
-
-def _feeds_constants_only(definition: Definition) -> bool:
-    """Whether a result is only an operand of operations that decompress constants."""
-    uses = definition.uses
-    return bool(uses) and all(op.type.startswith("constexpr_") for op, _ in uses)
-
-
-def _barred(definition: Definition, in_file: bool) -> str | None:
-    """Why nothing compressed may stand in a constant's place."""
-    if definition.leaves_block:
-        return "it is a result of its block"
-    if not in_file:
-        return "its values stand in the model file, not in a weight file"
-    return next((why for op, name in definition.uses if (why := BARRED.get((op.type, name)))), None)

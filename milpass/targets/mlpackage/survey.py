@@ -1,4 +1,4 @@
-"""One walk over an ML Program: every definition with its uses, every value that lies in a weight file."""
+"""One walk over an ML Program's message: operations and results, every value that lies in a weight file."""
 
 from __future__ import annotations
 
@@ -6,22 +6,13 @@ from collections import ChainMap, defaultdict
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
-from milpass.roles import REARRANGING, role
-from milpass.weight import Key, Reader, Source
+from milpass.targets.survey import Definition, Operation, Survey
+from milpass.weight import Key, Source
 
-Scope: TypeAlias = "ChainMap[str, Definition | None]"
-
-
-@define(eq=False)
-class Definition:
-    """A named result: the operation (a live protobuf message) that defines it, and who uses it."""
-
-    key: Key
-    op: Any
-    uses: list[tuple[Any, str]] = field(factory=list)
-    leaves_block: bool = False
+# What a name stands for: a result, a parameter of an operation's block, or (None) an input of the function.
+Scope: TypeAlias = "ChainMap[str, Definition | Operation | None]"
 
 
 @frozen(eq=False)
@@ -33,57 +24,52 @@ class Stored:
 
 
 @frozen(eq=False)
-class Survey:
-    """What the walk found, in program order; the messages are live, so that edits of them are edits."""
+class ProgramSurvey(Survey):
+    """What the walk found; the messages are live, so that edits of them are edits."""
 
-    definitions: list[Definition] = field(factory=list)
-    results: dict[int, list[Definition]] = field(factory=dict)
     blobs: dict[Source, list[Stored]] = field(factory=lambda: defaultdict(list))
-    op_types: set[str] = field(factory=set)
 
     @classmethod
-    def of(cls, program: Any) -> Survey:
+    def of(cls, program: Any) -> ProgramSurvey:
         """Walk every function and every block of it."""
         survey = cls()
         survey._note_blobs(program.attributes.values())
         for name, function in program.functions.items():
             survey._note_blobs(function.attributes.values())
+            inputs: Scope = ChainMap({each.name: None for each in function.inputs})
             for opset, block in function.block_specializations.items():
                 several = len(function.block_specializations) > 1
-                survey._block(block, Key(name, (opset,) if several else (), ""), ChainMap())
+                survey._block(block, Key(name, (opset,) if several else (), ""), inputs, None)
         return survey
 
-    def _block(self, block: Any, place: Key, outer: Scope) -> None:
-        scope = outer.new_child({parameter.name: None for parameter in block.inputs})
+    def _block(self, block: Any, place: Key, outer: Scope, owner: Operation | None) -> None:
+        scope = outer.new_child({parameter.name: owner for parameter in block.inputs})
         self._note_blobs(block.attributes.values())
-        for op in block.operations:
-            self._operation(op, place, scope)
+        for message in block.operations:
+            self._operation(message, place, scope)
         for name in block.outputs:
-            definition = scope.get(name)
-            if definition:
-                definition.leaves_block = True
+            if name in scope:
+                self.leave(scope[name], owner)
 
-    def _operation(self, op: Any, place: Key, scope: Scope) -> None:
-        self.op_types.add(op.type)
-        self._note_blobs(op.attributes.values(), op)
-        for name, argument in op.inputs.items():
+    def _operation(self, message: Any, place: Key, scope: Scope) -> None:
+        self._note_blobs(message.attributes.values(), message)
+        name = op_name(message)
+        first = message.outputs[0].name if message.outputs else name
+        op = self.add(Operation(message.type, name, Key(place.function, place.block, first), message))
+        for input_name, argument in message.inputs.items():
             for binding in argument.arguments:
-                self._binding(op, name, binding, scope)
-        for number, block in enumerate(op.blocks):
-            path = (*place.block, f"{op_name(op)}[{number}]")
-            self._block(block, Key(place.function, path, ""), scope)
-        results = [Definition(Key(place.function, place.block, output.name), op) for output in op.outputs]
-        scope.update({definition.key.name: definition for definition in results})
-        self.definitions.extend(results)
-        self.results[id(op)] = results
+                self._binding(op, input_name, binding, scope)
+        for number, block in enumerate(message.blocks):
+            path = (*place.block, f"{name}[{number}]")
+            self._block(block, Key(place.function, path, ""), scope, op)
+        for output in message.outputs:
+            scope[output.name] = op.define(Key(place.function, place.block, output.name))
 
-    def _binding(self, op: Any, name: str, binding: Any, scope: Scope) -> None:
+    def _binding(self, op: Operation, name: str, binding: Any, scope: Scope) -> None:
         if binding.WhichOneof("binding") == "value":
-            self._note_blobs([binding.value], op)
-            return
-        definition = scope.get(binding.name)
-        if definition:
-            definition.uses.append((op, name))
+            self._note_blobs([binding.value], op.live)
+        elif binding.name in scope:
+            self.use(scope[binding.name], op, name)
 
     def _note_blobs(self, values: Any, op: Any = None) -> None:
         for value in values:
@@ -98,20 +84,6 @@ class Survey:
             for stored in users:
                 found[id(stored.op)].append(source)
         return found
-
-    def readers(self, definition: Definition) -> tuple[Reader, ...]:
-        """The operations that use a result, directly or through rearranging ones."""
-        found: dict[Reader, None] = {}
-        waiting: list[tuple[Definition, tuple[str, ...]]] = [(definition, ())]
-        while waiting:
-            current, through = waiting.pop()
-            for op, name in current.uses:
-                if REARRANGING.get(op.type) == name:
-                    results = self.results[id(op)]
-                    waiting += [(result, (*through, op.type)) for result in results]
-                else:
-                    found[Reader(op.type, op_name(op), name, role(op.type, name), through)] = None
-        return tuple(found)
 
 
 def op_name(op: Any) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from milpass.records import Value
 from milpass.targets import protobuf
 from milpass.targets.mlpackage.blobs import Blob
-from milpass.targets.mlpackage.storage import TYPES, nbytes, numpy_type
+from milpass.targets.storage import TYPES, nbytes, numpy_type
 
 TEXT = "string"
 

@@ -1,0 +1,40 @@
+"""Numbers narrower than a byte: packed least significant bit first, as Core ML stores them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milpass import kernels
+
+
+def packed(numbers: NDArray[np.uint8], nbits: int) -> NDArray[np.uint8]:
+    """Flat numbers below 2**nbits in ceil(size * nbits / 8) bytes."""
+    octets = np.empty(-(-numbers.size // 8) * nbits, np.uint8)
+    kernels.bits.pack(in_words(numbers), nbits, octets)
+    return octets[: -(-numbers.size * nbits // 8)]
+
+
+def unpacked(octets: NDArray[np.uint8], size: int, nbits: int) -> NDArray[np.uint8]:
+    """The first `size` numbers of `nbits` bits that are packed in bytes; zeros where bytes are missing."""
+    groups = -(-size // 8)
+    whole = np.zeros(groups * nbits, np.uint8)
+    whole[: octets.size] = octets[: whole.size]
+    words = np.empty(groups, "<u8")
+    kernels.bits.unpack(whole, nbits, words)
+    return words.view(np.uint8)[:size]
+
+
+def in_words(numbers: NDArray[np.uint8]) -> NDArray[Any]:
+    """Numbers as words of eight, the last one filled up with zeros."""
+    if numbers.size % 8:
+        numbers = np.concatenate([numbers, np.zeros(-numbers.size % 8, np.uint8)])
+    return numbers.view("<u8")
+
+
+def signed(numbers: NDArray[np.uint8], nbits: int) -> NDArray[np.int8]:
+    """Numbers of `nbits` bits read as two's complement."""
+    sign = np.uint8(1 << (nbits - 1))
+    return ((numbers ^ sign) - sign).view(np.int8)

@@ -1,0 +1,62 @@
+"""Editing a program in place: constants give way to the operations that decompress them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from milpass.records import Record, Value
+from milpass.targets.program.values import as_argument
+from milpass.targets.survey import Definition
+from milpass.weight import Key, Weight
+
+
+class ProgramEdit:
+    """Keeps what is to be replaced, so that nothing has changed if a later fit fails."""
+
+    def __init__(self, definitions: Iterable[Definition]) -> None:
+        self._definitions = {definition.key: definition for definition in definitions}
+        self._records: dict[Key, Record] = {}
+
+    def replace(self, weight: Weight, record: Record) -> None:
+        """Put an operation in the constant's place, once all are known."""
+        self._records[weight.key] = record
+
+    def finish(self) -> None:
+        """Edit block by block: entering one costs time in proportion to its operations."""
+        from coremltools.converters.mil import Builder as mb
+        from coremltools.converters.mil.mil.scope import ScopeInfo, ScopeSource
+
+        keys = sorted(self._records, key=lambda key: (key.function, key.block))
+        graph_pass = ScopeInfo(source=ScopeSource.COREMLTOOLS_GRAPH_PASS, data=["milpass"])
+        with mb.scope(graph_pass):
+            for _, group in groupby(keys, key=lambda key: (key.function, key.block)):
+                chosen = [(self._definitions[key], self._records[key]) for key in group]
+                with chosen[0][0].op.live.enclosing_block:
+                    for definition, record in chosen:
+                        _replace(definition, record)
+
+
+def _replace(definition: Definition, record: Record) -> None:
+    """Build the operation before the constant, hand it the constant's readers and names, remove that."""
+    old = definition.op.live
+    (variable,) = old.outputs
+    made = _built(record, old.name, old)
+    old.enclosing_block.replace_uses_of_var_after_op(
+        anchor_op=old, old_var=variable, new_var=made, force_replace=True
+    )
+    old.enclosing_block.remove_ops([old])
+    made.op.name, made.name = old.name, variable.name
+    definition.op.live = made.op
+
+
+def _built(record: Record, name: str, before: Any) -> Any:
+    """The record's operation, those that it nests before it."""
+    from coremltools.converters.mil import Builder as mb
+
+    operands = {
+        key: as_argument(operand) if isinstance(operand, Value) else _built(operand, f"{name}_{key}", before)
+        for key, operand in record.operands.items()
+    }
+    return getattr(mb, record.op_type)(**operands, name=name, before_op=before)

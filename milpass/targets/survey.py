@@ -1,0 +1,149 @@
+"""What a walk over a program finds, in terms common to its homes: operations, results, and their uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from milpass.roles import BARRED, REARRANGING, WEIGHT_ROLES, role
+from milpass.weight import Key, Reader, Weight
+
+if TYPE_CHECKING:
+    from milpass.graph import Graph
+
+
+@define(eq=False)
+class Operation:
+    """One operation; `live` is its home's own object, so that edits of that are edits of the model.
+
+    `module` is the path of the source's module that it was converted from, None where none is recorded.
+    """
+
+    type: str
+    name: str
+    at: Key
+    live: Any
+    module: str | None = None
+    results: list[Definition] = field(factory=list)
+    reads_input: bool = False
+    gives_output: bool = False
+
+    def define(self, key: Key) -> Definition:
+        """A result of it."""
+        self.results.append(Definition(key, self))
+        return self.results[-1]
+
+    @property
+    def decompresses(self) -> bool:
+        """Whether it makes a constant of compressed operands."""
+        return self.type.startswith("constexpr_")
+
+
+@define(eq=False)
+class Definition:
+    """A named result: the operation that defines it, and who uses it as which input.
+
+    `leaves_block` says that it is a result of its block, too.
+    """
+
+    key: Key
+    op: Operation
+    uses: list[tuple[Operation, str]] = field(factory=list)
+    leaves_block: bool = False
+
+    @property
+    def feeds_constants_only(self) -> bool:
+        """Whether it is only an operand of operations that decompress constants."""
+        return bool(self.uses) and all(op.decompresses for op, _ in self.uses)
+
+    def barred(self, *, in_file: bool) -> str | None:
+        """Why nothing compressed may stand in its place, where it is a constant."""
+        if self.leaves_block:
+            return "it is a result of its block"
+        if not in_file:
+            return "its values stand in the model file, not in a weight file"
+        return next((why for op, name in self.uses if (why := BARRED.get((op.type, name)))), None)
+
+
+@frozen(eq=False)
+class Survey:
+    """The operations in program order, and what flows beside named results.
+
+    `flows` are pairs of operations: one that has a block and one that reads a parameter of that block; one
+    that a block yields and the one that has the block.
+    """
+
+    operations: list[Operation] = field(factory=list)
+    flows: list[tuple[Operation, Operation]] = field(factory=list)
+
+    @property
+    def definitions(self) -> Iterable[Definition]:
+        """All results in program order."""
+        return (definition for op in self.operations for definition in op.results)
+
+    @property
+    def op_types(self) -> set[str]:
+        """The types of all operations."""
+        return {op.type for op in self.operations}
+
+    def add(self, op: Operation) -> Operation:
+        """Note an operation, those of its blocks after it."""
+        self.operations.append(op)
+        return op
+
+    def use(self, source: Definition | Operation | None, op: Operation, name: str) -> None:
+        """Note that an operation reads a result, a parameter of a block (its owner), or an input (None)."""
+        if isinstance(source, Definition):
+            source.uses.append((op, name))
+        elif source is None:
+            op.reads_input = True
+        else:
+            self.flows.append((source, op))
+
+    def leave(self, source: Definition | Operation | None, owner: Operation | None) -> None:
+        """Note that a block yields a result to the operation that has the block, None for a function."""
+        if isinstance(source, Definition):
+            source.leaves_block = True
+            source.op.gives_output |= owner is None
+            if owner:
+                self.flows.append((source.op, owner))
+
+    def readers(self, definition: Definition) -> tuple[Reader, ...]:
+        """The operations that use a result, directly or through rearranging ones."""
+        readers = (
+            Reader(op.type, op.name, name, role(op.type, name), through, op.at)
+            for op, name, through in self._uses(definition)
+        )
+        return tuple(dict.fromkeys(readers))
+
+    def _uses(self, definition: Definition) -> Iterator[tuple[Operation, str, tuple[str, ...]]]:
+        """Each use of a result: operation, input, and the types of the rearranging operations in between."""
+        waiting: list[tuple[Definition, tuple[str, ...]]] = [(definition, ())]
+        while waiting:
+            current, through = waiting.pop()
+            for op, name in current.uses:
+                if REARRANGING.get(op.type) == name:
+                    waiting += [(result, (*through, op.type)) for result in op.results]
+                else:
+                    yield op, name, through
+
+    def modules(self, definition: Definition) -> frozenset[str]:
+        """The source's modules that use a result, directly or through rearranging operations."""
+        return frozenset(op.module for op, _, _ in self._uses(definition) if op.module is not None)
+
+    def graph(self, weights: Iterable[Weight]) -> Graph:
+        """The data flow of the operations that are no constants; loads networkx."""
+        from milpass.graph import Graph, Node
+
+        readers = (reader for weight in weights for reader in weight.readers)
+        bearing = {reader.at for reader in readers if reader.role in WEIGHT_ROLES}
+        shown = [op for op in self.operations if op.type != "const" and not op.decompresses]
+        nodes = [
+            Node(op.at, op.type, op.name, op.reads_input, op.gives_output, op.at in bearing) for op in shown
+        ]
+        known = {node.at for node in nodes}
+        flows = [(op.at, reader.at) for op in shown for result in op.results for reader, _ in result.uses]
+        flows += [(source.at, reader.at) for source, reader in self.flows]
+        return Graph(nodes, [pair for pair in flows if known.issuperset(pair)])

@@ -1,0 +1,330 @@
+"""Passes inside `ct.convert`: the same weights, values and operations as on the package afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import coremltools as ct
+import numpy as np
+import pytest
+from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
+
+import milpass.mil
+from milpass import (
+    NothingCompressed,
+    Pipeline,
+    UsageError,
+    apply,
+    deselect_weights,
+    fit_lut,
+    last_plan,
+    replace_const_with_lut,
+    select_weights,
+)
+from milpass.plan import Plan, Replaced, Skipped
+from milpass.selectors import anything, is_weight, name, op_type
+from tests.packages import blob_bytes, operations_of
+from tests.with_coremltools.cases import CASES, RELEASES, linear, two_functions
+
+PIPELINE = select_weights(threshold=8) | fit_lut(nbits=4) | replace_const_with_lut()
+EVERYTHING = select_weights(threshold=0, where=anything) | fit_lut(nbits=4) | replace_const_with_lut()
+PLAIN = ["milpass::select_weights", "milpass::fit_lut", "milpass::replace_const_with_lut"]
+
+Make = Callable[[Any], Any]
+
+
+def convert(program: Any, release: Any, passes: Any = None, *, fp16: bool = True) -> Any:
+    precision = ct.precision.FLOAT16 if fp16 else ct.precision.FLOAT32
+    return ct.convert(
+        program,
+        convert_to="mlprogram",
+        minimum_deployment_target=release,
+        compute_precision=precision,
+        pass_pipeline=passes or ct.PassPipeline.DEFAULT,
+        skip_model_load=True,
+    )
+
+
+def save(model: Any, path: Path) -> Path:
+    model.save(str(path))
+    return path
+
+
+def compressed(plan: Plan) -> set[str]:
+    return {row.weight.name for row in plan.replaced}
+
+
+def results(plan: Plan) -> dict[str, Any]:
+    return {r.weight.name: r.entry.result for r in plan.replaced if isinstance(r.entry, Replaced)}
+
+
+def assert_same_constants(left: Path, right: Path) -> None:
+    """Every compressed constant is the same operation, attribute by attribute, and there are the same."""
+    ours, theirs = (
+        {key: op for key, op in operations_of(path).items() if op.type.startswith("constexpr_")}
+        for path in (left, right)
+    )
+    assert ours.keys() == theirs.keys()
+    for key, op in ours.items():
+        peer = theirs[key]
+        assert (op.type, op.outputs[0].type) == (peer.type, peer.outputs[0].type)
+        assert op.attributes.keys() == peer.attributes.keys() and op.inputs.keys() == peer.inputs.keys()
+        for attribute in op.attributes.keys() - {"name"}:
+            assert stored(left, op.attributes[attribute]) == stored(right, peer.attributes[attribute]), (
+                attribute
+            )
+        for operand in op.inputs:
+            values = op.inputs[operand].arguments[0].value, peer.inputs[operand].arguments[0].value
+            assert stored(left, values[0]) == stored(right, values[1]), operand
+
+
+def stored(path: Path, value: Any) -> tuple[Any, bytes]:
+    """The type of a value and its bytes, wherever they are kept."""
+    if value.WhichOneof("value") == "blobFileValue":
+        return value.type.SerializeToString(), blob_bytes(path, value)
+    return value.type.SerializeToString(), value.immediateValue.SerializeToString()
+
+
+@pytest.mark.parametrize("fp16", [True, False], ids=["fp16", "fp32"])
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_inside_and_after_are_the_same(case: Make, release: Any, fp16: bool, tmp_path: Path) -> None:
+    dense = save(convert(case(release), release, fp16=fp16), tmp_path / "dense.mlpackage")
+    try:
+        after, planned = apply(PIPELINE, dense, tmp_path / "after.mlpackage")
+    except NothingCompressed as nothing:
+        after, planned = dense, nothing.plan
+    passes = PIPELINE.to_coremltools()
+    inside = save(convert(case(release), release, passes, fp16=fp16), tmp_path / "inside.mlpackage")
+    plan = last_plan(passes)
+    assert compressed(plan) == compressed(planned)
+    assert results(plan) == results(planned)
+    assert_same_constants(inside, after)
+
+
+def test_what_is_compressed_in_each_case() -> None:
+    """By hand, so that the comparison above cannot hold because nothing is compressed at all."""
+    counts = {}
+    for key, case in CASES.items():
+        passes = PIPELINE.to_coremltools()
+        convert(case(ct.target.iOS18), ct.target.iOS18, passes)
+        counts[key] = len(compressed(last_plan(passes)))
+    assert counts == {
+        "convolution": 1,
+        "transposed_convolution": 1,
+        "linear": 2,
+        "attention": 4,
+        "recurrent": 2,
+        "tied": 1,
+        "branches": 2,
+        "loop": 1,
+        "barred": 0,
+        "compressed_already": 1,
+        "flexible": 1,
+        "empty": 0,
+    }
+
+
+def test_what_may_never_be_compressed_is_refused_under_anything() -> None:
+    program = CASES["barred"](ct.target.iOS18)
+    reasons = {row.weight.name: row.entry for row in EVERYTHING.plan(program).rows if row.weight.size > 1}
+    told = {key: entry.reason for key, entry in reasons.items() if isinstance(entry, Skipped)}
+    assert "result of its block" in told["result"]
+    assert told["alpha"] == "rank 1: Core ML may fail on compressed vectors"
+
+
+def test_a_table_for_each_of_two_functions_is_the_same(tmp_path: Path) -> None:
+    program = two_functions(ct.target.iOS18)
+    _, plan = apply(PIPELINE, program)
+    assert sorted((row.weight.key.function, row.weight.name) for row in plan.replaced) == [
+        ("main", "own"),
+        ("main", "shared"),
+        ("other", "own"),
+        ("other", "shared"),
+    ]
+    ops = {
+        function: {op.outputs[0].name: op for op in block.operations if op.op_type.startswith("constexpr_")}
+        for function, block in program.functions.items()
+    }
+    pair = [ops["main"]["shared"], ops["other"]["shared"]]
+    for operand in ("lut", "indices"):
+        np.testing.assert_array_equal(*(op.inputs[operand].val for op in pair))
+    model = ct.convert(program, minimum_deployment_target=ct.target.iOS18, skip_model_load=True)
+    package = save(model, tmp_path / "m.mlpackage")
+    size = (package / "Data/com.apple.CoreML/weights/weight.bin").stat().st_size
+    assert size < 3 * (128 + 128 + 64 + 64) + 4 * 192, "the shared table and indices are stored once"
+
+
+def test_two_fits_of_one_kind_stand_in_one_pipeline() -> None:
+    pipeline = (
+        select_weights(threshold=8, where=op_type("linear"))
+        | fit_lut(nbits=4)
+        | select_weights(threshold=8, where=op_type("conv"))
+        | fit_lut(nbits=6)
+        | replace_const_with_lut()
+    )
+    passes = pipeline.to_coremltools()
+    names = [each for each in passes.passes if each.startswith("milpass::")]
+    assert len(set(names)) == len(names) == 6, "a beginning and five passes, each under its own name"
+
+    def nbits(case: str) -> set[int | None]:
+        convert(CASES[case](ct.target.iOS16), ct.target.iOS16, passes)
+        entries = [row.entry for row in last_plan(passes).replaced]
+        return {entry.fits[-1].nbits for entry in entries if isinstance(entry, Replaced)}
+
+    assert nbits("linear") == {4}
+    assert nbits("convolution") == {6}
+
+
+def test_a_base_of_ones_own_keeps_its_passes_and_options() -> None:
+    base = ct.PassPipeline(["common::const_elimination", "common::add_fp16_cast"], "own")
+    base.set_options("common::const_elimination", {"skip_const_by_size": "100"})
+    made = PIPELINE.to_coremltools(base)
+    assert made.passes[:2] == base.passes and len(base.passes) == 2
+    assert made.get_options("common::const_elimination") == base.get_options("common::const_elimination")
+    made.validate()
+
+
+def test_by_plain_name_with_options_as_texts() -> None:
+    passes = ct.PassPipeline.DEFAULT
+    for each in PLAIN:
+        passes.append_pass(each)
+    passes.set_options(
+        "milpass::select_weights", {"threshold": "8", "where": "op_type('linear') & ~name('hid*')"}
+    )
+    passes.set_options("milpass::fit_lut", {"mode": "uniform", "nbits": "2"})
+    model = convert(linear(ct.target.iOS16), ct.target.iOS16, passes)
+    plan = last_plan(model)
+    assert compressed(plan) == {"out_weight_to_fp16"}
+    (row,) = plan.replaced
+    assert isinstance(row.entry, Replaced) and row.entry.fits == (fit_lut(mode="uniform", nbits=2),)
+    assert last_plan(model._mil_program) is plan
+
+
+def test_a_second_conversion_of_the_same_source_starts_anew() -> None:
+    source = linear(ct.target.iOS16)
+    first, second = (
+        (select_weights(8, op_type("linear") & name(glob)) | fit_lut(nbits=4)).to_coremltools()
+        for glob in ("hid*", "out*")
+    )
+    convert(source, ct.target.iOS16, first)
+    convert(source, ct.target.iOS16, second)
+
+    def left(plan: Plan) -> dict[str, str]:
+        return {r.weight.name: r.entry.code for r in plan.rows if isinstance(r.entry, Skipped)}
+
+    codes = left(last_plan(second))
+    assert {key for key, code in codes.items() if code == "unreplaced"} == {"out_weight_to_fp16"}
+    passes = ct.PassPipeline.EMPTY
+    passes.append_pass(PLAIN[0])
+    for glob, chosen in (("hid*", "hidden_weight_to_fp16"), ("out*", "out_weight_to_fp16")):
+        passes.set_options(PLAIN[0], {"threshold": 8, "where": name(glob) & is_weight})
+        plan = last_plan(convert(source, ct.target.iOS16, passes))
+        assert {key for key, code in left(plan).items() if code == "unfitted"} == {chosen}
+
+
+def test_wrong_options_are_named() -> None:
+    def attempt(name: str, **options: Any) -> None:
+        passes = ct.PassPipeline.EMPTY
+        passes.append_pass(f"milpass::{name}")
+        passes.set_options(f"milpass::{name}", options)
+        convert(linear(ct.target.iOS16), ct.target.iOS16, passes)
+
+    with pytest.raises(UsageError, match="got the option 'bits', needs one of mode, nbits, granularity"):
+        attempt("fit_lut", bits=4)
+    with pytest.raises(UsageError, match="got no option 'where', needs it"):
+        attempt("deselect_weights")
+    with pytest.raises(UsageError, match=r"milpass::fit_lut.*nbits=.*unterminated string"):
+        attempt("fit_lut", nbits="nine'")
+    with pytest.raises(UsageError, match="got 9, needs an integer from 1 to 8"):
+        attempt("fit_lut", nbits="9")
+    with pytest.raises(UsageError, match="threshold of select_weights"):
+        attempt("select_weights", threshold="-1")
+
+
+def test_every_pass_is_registered_by_its_plain_name() -> None:
+    for each in (select_weights, deselect_weights, fit_lut, replace_const_with_lut):
+        assert f"milpass::{each.__name__}" in PASS_REGISTRY
+    assert milpass.mil.NAMESPACE == "milpass"
+
+
+def test_a_program_below_ios16_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"pass minimum_deployment_target=ct\.target\.iOS16"):
+        convert(linear(ct.target.iOS15), ct.target.iOS15, PIPELINE.to_coremltools())
+    nothing_chosen = (select_weights(10**9) | fit_lut(nbits=4) | replace_const_with_lut()).to_coremltools()
+    convert(linear(ct.target.iOS15), ct.target.iOS15, nothing_chosen)
+    program = linear(ct.target.iOS15)
+    with pytest.raises(NothingCompressed) as refusal:
+        apply(PIPELINE, program)
+    assert any("minimum_deployment_target" in str(row.entry) for row in refusal.value.plan.rows)
+
+
+def test_nothing_to_compress_is_a_warning_or_in_strict_mode_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    misses = select_weights(8, name("nothing*") & is_weight) | fit_lut(nbits=4) | replace_const_with_lut()
+    convert(linear(ct.target.iOS16), ct.target.iOS16, misses.to_coremltools())
+    assert "name('nothing*') matches nothing" in caplog.text
+    with pytest.raises(UsageError, match="matches nothing"):
+        convert(linear(ct.target.iOS16), ct.target.iOS16, misses.to_coremltools(strict=True))
+
+
+def test_a_constant_that_goes_between_two_passes_is_a_row() -> None:
+    passes = ct.PassPipeline.EMPTY
+    others = ["common::add_fp16_cast", "common::const_elimination", "common::dead_code_elimination"]
+    for each in (PLAIN[0], *others, *PLAIN[1:]):
+        passes.append_pass(each)
+    passes.set_options(PLAIN[0], {"threshold": 8})
+    passes.set_options(PLAIN[1], {"nbits": 4})
+    plan = last_plan(convert(linear(ct.target.iOS16), ct.target.iOS16, passes))
+    codes = {r.weight.name: r.entry.code for r in plan.rows if isinstance(r.entry, Skipped)}
+    assert codes["out_weight"] == "vanished" and codes["out_weight_to_fp16"] == "unselected"
+
+
+def test_no_plan_is_told() -> None:
+    for of in (PIPELINE.to_coremltools(), ct.PassPipeline.EMPTY, linear(ct.target.iOS16), 3):
+        with pytest.raises(UsageError, match="last_plan: milpass cannot tell the plan"):
+            last_plan(of)
+
+
+def test_a_program_takes_no_destination(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="edited in place"):
+        apply(PIPELINE, linear(ct.target.iOS16), tmp_path / "out.mlpackage")
+    with pytest.raises(NothingCompressed):
+        apply(PIPELINE, linear(ct.target.iOS16), target="iOS18")
+
+
+def test_the_weights_that_were_replaced_are_let_go() -> None:
+    program = linear(ct.target.iOS16)
+    _, plan = apply(PIPELINE, program)
+    with pytest.raises(LookupError, match="has been compressed since"):
+        plan.replaced[0].weight.load()
+
+
+def test_importing_milpass_mil_is_enough_and_milpass_alone_is_not() -> None:
+    code = textwrap.dedent("""
+        import coremltools as ct, milpass
+        passes = ct.PassPipeline.EMPTY
+        try:
+            passes.append_pass("milpass::fit_lut")
+        except ValueError:
+            print("unknown")
+        import milpass.mil
+        passes.append_pass("milpass::fit_lut")
+        print(passes.passes)
+    """)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["unknown", "['milpass::fit_lut']"]
+
+
+def test_nested_pipelines_and_a_pass_alone_convert() -> None:
+    passes = Pipeline(
+        Pipeline(select_weights(8), fit_lut(nbits=1)), replace_const_with_lut()
+    ).to_coremltools()
+    convert(linear(ct.target.iOS17), ct.target.iOS17, passes)
+    assert len(last_plan(passes).replaced) == 2
