@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import fit, machine, models, optimum, process, scaling, startup
+from benchmarks import conversion, fit, machine, models, optimum, process, scaling, startup
 from benchmarks.rows import Row, markdown
 
 BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
     "optimum": optimum.rows,
     "large": process.large_rows,
     "scaling": scaling.rows,
+    "conversion": conversion.rows,
 }
 # Those that run where none is named: minutes, not tens of minutes.
 COMMON = ("fit", "process", "startup", "optimum")

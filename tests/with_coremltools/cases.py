@@ -58,7 +58,7 @@ def attention(release: Any) -> Any:
     def body(x: Any) -> Any:
         query, key, value = (mb.linear(x=x, weight=values(16, 16), name=name) for name in "qkv")
         scores = mb.softmax(x=mb.matmul(x=query, y=key, transpose_y=True), axis=-1)
-        return mb.linear(x=mb.matmul(x=scores, y=value), weight=values(16, 16), name="o")
+        return mb.linear(x=mb.matmul(x=scores, y=value), weight=values(16, 16), name="out")
 
     return program(body, (1, 6, 16), release=release)
 
@@ -182,6 +182,23 @@ def flexible(release: Any) -> Any:
     return program(body, (get_new_symbol(), 16), release=release)
 
 
+def stateful(release: Any) -> Any:
+    """A weight between the reading of a state and its writing."""
+
+    def body(x: Any, state: Any) -> Any:
+        held = mb.cast(x=mb.read_state(input=state), dtype="fp32")
+        made = mb.linear(x=mb.add(x=x, y=held), weight=named("weight", 16, 16), name="made")
+        mb.coreml_update_state(state=state, value=mb.cast(x=made, dtype="fp16"))
+        return mb.identity(x=made, name="out")
+
+    values.seed = 0  # type: ignore[attr-defined]
+    specs = [
+        mb.TensorSpec(shape=(1, 16), dtype=types.fp32),
+        mb.StateTensorSpec(shape=(1, 16), dtype=types.fp16),
+    ]
+    return mb.program(input_specs=specs, opset_version=release)(body)
+
+
 def empty(release: Any) -> Any:
     """No constant at all."""
     return program(lambda x: mb.identity(x=x, name="out"), (1, 16), release=release)
@@ -201,6 +218,8 @@ CASES: dict[str, Callable[[Any], Any]] = {
         barred,
         compressed_already,
         flexible,
+        stateful,
         empty,
     )
 }
+SINCE = {"stateful": ct.target.iOS18}

@@ -26,10 +26,10 @@ from milpass import (
     replace_const_with_lut,
     select_weights,
 )
-from milpass.plan import Plan, Replaced, Skipped
+from milpass.plan import Entry, Plan, Replaced, Skipped
 from milpass.selectors import anything, is_weight, name, op_type
 from tests.packages import blob_bytes, operations_of
-from tests.with_coremltools.cases import CASES, RELEASES, linear, two_functions
+from tests.with_coremltools.cases import CASES, RELEASES, SINCE, linear, two_functions
 
 PIPELINE = select_weights(threshold=8) | fit_lut(nbits=4) | replace_const_with_lut()
 EVERYTHING = select_weights(threshold=0, where=anything) | fit_lut(nbits=4) | replace_const_with_lut()
@@ -91,8 +91,15 @@ def stored(path: Path, value: Any) -> tuple[Any, bytes]:
 
 
 @pytest.mark.parametrize("fp16", [True, False], ids=["fp16", "fp32"])
-@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name)
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    ("case", "release"),
+    [
+        pytest.param(case, release, id=f"{key}-{release.name}")
+        for key, case in CASES.items()
+        for release in RELEASES
+        if release >= SINCE.get(key, release)
+    ],
+)
 def test_inside_and_after_are_the_same(case: Make, release: Any, fp16: bool, tmp_path: Path) -> None:
     dense = save(convert(case(release), release, fp16=fp16), tmp_path / "dense.mlpackage")
     try:
@@ -126,6 +133,7 @@ def test_what_is_compressed_in_each_case() -> None:
         "barred": 0,
         "compressed_already": 1,
         "flexible": 1,
+        "stateful": 1,
         "empty": 0,
     }
 
@@ -158,6 +166,27 @@ def test_a_table_for_each_of_two_functions_is_the_same(tmp_path: Path) -> None:
     package = save(model, tmp_path / "m.mlpackage")
     size = (package / "Data/com.apple.CoreML/weights/weight.bin").stat().st_size
     assert size < 3 * (128 + 128 + 64 + 64) + 4 * 192, "the shared table and indices are stored once"
+
+
+def test_several_functions_are_compressed_alike_in_both_homes(tmp_path: Path) -> None:
+    dense = ct.convert(
+        two_functions(ct.target.iOS18),
+        minimum_deployment_target=ct.target.iOS18,
+        pass_pipeline=ct.PassPipeline.EMPTY,
+        skip_model_load=True,
+    )
+    _, after = apply(PIPELINE, save(dense, tmp_path / "dense.mlpackage"), tmp_path / "after.mlpackage")
+    _, inside = apply(PIPELINE, two_functions(ct.target.iOS18))
+
+    def by_place(plan: Plan) -> dict[Any, Any]:
+        return {(r.weight.key.function, r.weight.shape): came_of(r.entry) for r in plan.replaced}
+
+    assert by_place(after) == by_place(inside) and len(by_place(after)) == 4
+
+
+def came_of(entry: Entry) -> Any:
+    assert isinstance(entry, Replaced)
+    return entry.result
 
 
 def test_two_fits_of_one_kind_stand_in_one_pipeline() -> None:
