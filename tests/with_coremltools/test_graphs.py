@@ -15,7 +15,6 @@ from tests.with_coremltools.cases import CASES, two_functions
 from tests.with_coremltools.conftest import read_by_coremltools
 from tests.with_coremltools.programs import saved
 
-
 # What coremltools calls an operation, and how it writes it.
 WRITTEN = {"coreml_update_state": "write_state"}
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -19,18 +17,18 @@ from milpass.targets.mlpackage.edit import PackageEdit
 from milpass.targets.mlpackage.layout import Layout, unreadable
 from milpass.targets.mlpackage.survey import ProgramSurvey
 from milpass.targets.mlpackage.values import from_blob, from_immediate, tensor_type
-from milpass.targets.opsets import OPSETS, program_format, redefined
+from milpass.targets.opsets import program_format, redefined
 from milpass.targets.protobuf import parse_model
 from milpass.targets.storage import FLOATS
 from milpass.targets.survey import Definition
+from milpass.targets.surveyed import Surveyed
 from milpass.weight import Source, Weight
 
-if TYPE_CHECKING:
-    from milpass.graph import Graph
 
-
-class Package:
+class Package(Surveyed):
     """An opened package; raises `ModelError` for anything that is no sound ML Program package."""
+
+    _survey: ProgramSurvey
 
     def __init__(self, layout: Layout, model: Any) -> None:
         self._layout = layout
@@ -42,8 +40,7 @@ class Package:
         for source in self._survey.blobs:
             self._file(source.file).blob(source.offset)
         self._sources = self._survey.sources()
-        self._graph = cache(lambda: self._survey.graph(self._weights))
-        self._weights = tuple(self._find_weights())
+        self.weights()  # whatever is unsound is refused at once
 
     @classmethod
     def at(cls, path: Path) -> Package:
@@ -74,23 +71,6 @@ class Package:
     def format(self) -> str:
         """The operating system release whose opset the program uses."""
         return program_format(self._model.mlProgram)
-
-    def weights(self) -> tuple[Weight, ...]:
-        """Every floating-point constant, in program order; reads no values."""
-        return self._weights
-
-    def op_counts(self) -> Counter[str]:
-        """How often each type of operation occurs."""
-        return Counter(op.type for op in self._survey.operations)
-
-    def graph(self) -> Graph:
-        """The data flow of the program; loads networkx."""
-        return self._graph()
-
-    @property
-    def releases(self) -> tuple[str, ...]:
-        """The formats of ML Programs, oldest first."""
-        return tuple(OPSETS)
 
     def hindrance(self, format: str) -> str | None:
         """The operation types that a later format defines anew, itself or one on the way to it."""
@@ -171,7 +151,7 @@ class Package:
             self._survey.readers(definition),
             barred=definition.barred(in_file=in_file),
             load=lambda: self._load(message, definition.key.name),
-            graph=self._graph,
+            graph=self.graph,
         )
         if in_file:
             self._check(message, weight)
@@ -183,7 +163,7 @@ class Package:
         readers = self._survey.readers(definition)
         source = min(self._sources.get(id(definition.op.live), []), default=Source("", number))
         return Weight(
-            definition.key, shape, dtype, source, readers, encoded=definition.op.type, graph=self._graph
+            definition.key, shape, dtype, source, readers, encoded=definition.op.type, graph=self.graph
         )
 
     def _check(self, message: Any, weight: Weight) -> None:

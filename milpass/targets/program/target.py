@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from milpass.errors import UsageError
 from milpass.records import Record
@@ -18,10 +16,8 @@ from milpass.targets.program.values import record_of, tensor_type, values_of
 from milpass.targets.program.walk import survey_of
 from milpass.targets.storage import FLOATS, is_for_file
 from milpass.targets.survey import Definition
+from milpass.targets.surveyed import Surveyed
 from milpass.weight import Source, Weight
-
-if TYPE_CHECKING:
-    from milpass.graph import Graph
 
 # The first release of PyMIL's opsets and its specification version, from which the others count.
 FIRST_RELEASE = (13, 4)
@@ -33,15 +29,14 @@ def is_program(model: Any) -> bool:
     return module is not None and isinstance(model, module.Program)
 
 
-class ProgramTarget:
+class ProgramTarget(Surveyed):
     """A program as it stands now; what is done to it afterwards by others is not seen."""
 
     def __init__(self, program: Any) -> None:
         self._program = program
         self._survey = survey_of(program)
         self._definitions: dict[Any, Definition] = {}
-        self._graph = cache(lambda: self._survey.graph(self._weights))
-        self._weights = tuple(self._find_weights())
+        self.weights()  # whatever is unsound is refused at once
 
     @property
     def name(self) -> str:
@@ -53,23 +48,6 @@ class ProgramTarget:
         """The operating system release whose opset the functions use."""
         versions = {int(function.opset_version) for function in self._program.functions.values()}
         return " and ".join(map(_release, sorted(versions)))
-
-    @property
-    def releases(self) -> tuple[str, ...]:
-        """The formats of ML Programs, oldest first."""
-        return tuple(OPSETS)
-
-    def weights(self) -> tuple[Weight, ...]:
-        """Every floating-point constant, in program order; reads no values."""
-        return self._weights
-
-    def op_counts(self) -> Counter[str]:
-        """How often each type of operation occurs."""
-        return Counter(op.type for op in self._survey.operations)
-
-    def graph(self) -> Graph:
-        """The data flow of the program; loads networkx."""
-        return self._graph()
 
     def hindrance(self, format: str) -> str | None:
         """A program is not raised: the conversion chose its operations for the release that it has."""
@@ -126,7 +104,7 @@ class ProgramTarget:
             encoded=op.type if op.decompresses else None,
             modules=self._survey.modules(definition),
             load=lambda: values_of(op.live.outputs[0]),
-            graph=self._graph,
+            graph=self.graph,
         )
         in_file = is_for_file(dtype, weight.size, attribute=False)
         return weight if op.decompresses else _barred(weight, definition.barred(in_file=in_file))
