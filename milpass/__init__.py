@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from milpass.conversion import last_plan
-    from milpass.errors import MilpassError, ModelError, NothingCompressed, UsageError
+    from milpass.errors import MilpassError, MilpassWarning, ModelError, NothingCompressed, UsageError
     from milpass.fitting.own import lut_mode
     from milpass.granularity import PerTensor
     from milpass.passes import Pass, as_pass
@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 # Beside them the passes, by their own names.
 _HOMES: dict[str, str] = {
     "MilpassError": "errors",
+    "MilpassWarning": "errors",
     "ModelError": "errors",
     "NothingCompressed": "errors",
     "Pass": "passes",
@@ -46,6 +47,7 @@ _HOMES: dict[str, str] = {
 
 __all__ = [
     "MilpassError",
+    "MilpassWarning",
     "ModelError",
     "NothingCompressed",
     "Pass",

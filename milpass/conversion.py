@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
+from warnings import warn
 
 from attrs import define, field
 
-from milpass.errors import NothingCompressed, UsageError
+from milpass.errors import MilpassWarning, NothingCompressed, UsageError
 from milpass.execution import carry_out
+from milpass.folding import folded
 from milpass.legality import Course, course_of, settle
 from milpass.passes import Pass
-from milpass.pipeline import folded
-from milpass.plan import Entry, Plan, Replaced
+from milpass.plan import Plan
 from milpass.scheduling import default_threads
 from milpass.targets import Target, open_target
-from milpass.weight import Weight
-
-LOGGER = logging.getLogger("milpass")
 
 # The attribute of a `Program` on which the conversion stands; coremltools keeps it to the end.
 ATTRIBUTE = "_milpass_conversion"
@@ -36,7 +33,7 @@ JOURNALS: dict[str, Journal] = {}
 
 @define(eq=False)
 class Conversion:
-    """What the passes of one conversion know of it: the plan between passes, and as it is told.
+    """What the passes of one conversion know of it: the plan between passes.
 
     `ran` are the passes that ran under a name that can stand only once in a `PassPipeline`.
     """
@@ -45,51 +42,57 @@ class Conversion:
     journal: Journal = field(factory=Journal)
     strict: bool = False
     ran: set[str] = field(factory=set)
+    is_finished: bool = False
 
     def run(self, step: Pass, program: Any) -> None:
-        """Fold the plan, and carry out what has become ready to be stored."""
+        """Fold the plan of the program as it stands now; what was carried out before stays as it is."""
         target = open_target(program)
-        self.plan = folded(step, self.plan.renewed(target.weights()), strict=self.strict)
+        before = self.plan.renewed(target.weights())
+        self.plan = before.after(folded(step, before, strict=self.strict))
+        for note in self.plan.notes[len(before.notes) :]:
+            warn(note, MilpassWarning, stacklevel=2)
+        self._tell(course_of(target, None))
+
+    def finish(self, program: Any) -> None:
+        """Store what is ready to be stored; a warning, in strict mode an error, where nothing is."""
+        target = open_target(program)
         course = course_of(target, None)
+        self.plan = self.plan.renewed(target.weights())
         if self.plan.pending:
-            self._carry_out(target, course)
-        self.journal.plan = settle(self.plan, course)
+            self.plan = self.plan.carried_out(_carried_out(settle(self.plan, course), target, course))
+        self.is_finished = True
+        self.plan = self.plan.detached()
+        plan = self._tell(course)
+        if not plan.replaced:
+            self._tell_of_nothing(NothingCompressed(plan, target.name))
 
-    def _carry_out(self, target: Target, course: Course) -> None:
-        if course.refusal:
-            raise UsageError(
-                target.name,
-                who="milpass",
-                cannot="store compressed weights in it",
-                got=course.source,
-                needs=f"{course.format} or later",
-                remedy=course.refusal,
-            )
-        try:
-            done = carry_out(
-                settle(self.plan, course),
-                target,
-                course,
-                None,
-                overwrite=False,
-                threads=default_threads(),
-                progress=None,
-            )
-        except NothingCompressed as nothing:
-            if self.strict:
-                raise
-            LOGGER.warning("%s", nothing)
-            done = nothing.plan
-        self._keep(done)
+    def _tell(self, course: Course) -> Plan:
+        """Write down the plan as it would be told now."""
+        self.journal.plan = settle(self.plan, course).detached()
+        return self.journal.plan
 
-    def _keep(self, done: Plan) -> None:
-        """Take over what came of the weights that were to be stored; others wait for later passes."""
-        results = {row.weight.key: row.entry for row in done.rows}
+    def _tell_of_nothing(self, nothing: NothingCompressed) -> None:
+        if self.strict:
+            raise nothing
+        warn(str(nothing), MilpassWarning, stacklevel=2)
 
-        def entry(weight: Weight, found: Entry) -> Entry:
-            return results[weight.key] if isinstance(found, Replaced) else found
 
-        self.plan = self.plan.update(entry)
+def _carried_out(plan: Plan, target: Target, course: Course) -> Plan:
+    """The plan with its results; raises `UsageError` where the program's release can hold nothing."""
+    if course.refusal:
+        raise UsageError(
+            target.name,
+            who="milpass",
+            cannot="store compressed weights in it",
+            got=course.source,
+            needs=f"{course.format} or later",
+            remedy=course.refusal,
+        )
+    threads = default_threads()
+    try:
+        return carry_out(plan, target, course, None, overwrite=False, threads=threads, progress=None)
+    except NothingCompressed as nothing:  # told when the conversion is finished
+        return nothing.plan
 
 
 def begin(program: Any, journal: Journal, *, strict: bool) -> Conversion:
@@ -121,18 +124,24 @@ def _journal(of: Any) -> Journal:
     for name in getattr(of, "passes", ()):
         if name in JOURNALS:
             return JOURNALS[name]
+    if hasattr(of, "passes"):
+        raise _no_plan(
+            of, "that Pipeline.to_coremltools has not made", "Ask the MLModel that ct.convert gave"
+        )
     program = getattr(of, "_mil_program", of)
     found = getattr(program, ATTRIBUTE, None)
     if not isinstance(found, Conversion):
-        raise _no_plan(of, "on which milpass' passes have left no plan")
+        why = "on which milpass' passes have left no plan"
+        raise _no_plan(of, why, "A plan is not saved with a model")
     return found.journal
 
 
-def _no_plan(of: Any, why: str) -> UsageError:
+def _no_plan(of: Any, why: str, remedy: str | None = None) -> UsageError:
     return UsageError(
         "last_plan",
         who="milpass",
         cannot="tell the plan",
         got=f"a {type(of).__name__} {why}",
         needs="a PassPipeline of Pipeline.to_coremltools, a Program or an MLModel after a conversion",
+        remedy=remedy,
     )

@@ -34,6 +34,10 @@ class MilpassError(Exception):
         super().__init__(" ".join(message.splitlines()))
 
 
+class MilpassWarning(UserWarning):
+    """What a conversion goes on without: a pattern that matches nothing, or nothing to compress."""
+
+
 class UsageError(MilpassError, ValueError):
     """A wrong argument, option, pipeline text or destination; exit code 2."""
 
@@ -61,7 +65,7 @@ class NothingCompressed(MilpassError):
             what,
             who="the pipeline",
             cannot="compress anything",
-            got="no weight that it may replace",
+            got=f"no weight that it may replace ({plan.reasons or 'the model has none'})",
             needs="at least one",
             remedy="The plan says why for each; nothing was written",
         )

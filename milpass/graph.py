@@ -48,6 +48,7 @@ class Graph:
         self._flow.add_edges_from(edges)
         nx.freeze(self._flow)
         self._near: dict[str, Distances] = {}
+        self._bearing: dict[tuple[str, int | None, int | None], frozenset[Key]] = {}
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -82,13 +83,16 @@ class Graph:
         backwards = self._flow.reverse(copy=False)
         return _distances(backwards, [n.at for n in self.nodes if n.gives_output], self._cost)
 
-    def bearing(self, op_type: str) -> dict[str, list[Key]]:
-        """The weight-bearing operations of a type (a glob) in program order, for each function."""
-        found: dict[str, list[Key]] = {}
-        for node in self.nodes:
-            if node.bears_weight and fnmatchcase(node.op_type, op_type):
-                found.setdefault(node.at.function, []).append(node.at)
-        return found
+    def bearing(self, op_type: str, places: slice) -> frozenset[Key]:
+        """Weight-bearing operations of a type (a glob): a slice of each function's, in program order."""
+        asked = (op_type, places.start, places.stop)
+        if asked not in self._bearing:
+            found: dict[str, list[Key]] = {}
+            for node in self.nodes:
+                if node.bears_weight and fnmatchcase(node.op_type, op_type):
+                    found.setdefault(node.at.function, []).append(node.at)
+            self._bearing[asked] = frozenset(at for each in found.values() for at in each[places])
+        return self._bearing[asked]
 
     @cached_property
     def attention(self) -> frozenset[Key]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from milpass.dialects import DIALECTS, RAISED, Dialect
+from milpass.entries import never
 from milpass.errors import UsageError
-from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Selected, Skipped, never
+from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Selected, Skipped
 from milpass.targets import Target
 from milpass.weight import ITEMSIZES, Weight
 

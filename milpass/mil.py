@@ -17,9 +17,9 @@ from coremltools import PassPipeline
 from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 
-from milpass.conversion import JOURNALS, Conversion, Journal, begin, conversion_of
+from milpass.conversion import JOURNALS, Journal, begin, conversion_of
 from milpass.errors import UsageError
-from milpass.passes import PASSES, Pass
+from milpass.passes import LISTENERS, PASSES, Pass
 from milpass.pipeline import Pipeline, vocabulary
 from milpass.text import read
 
@@ -51,7 +51,12 @@ def _register(name: str, run: Callable[[Any, dict[str, Any]], None]) -> str:
 
 def as_pass_pipeline(pipeline: Pipeline, base: Any | None, *, strict: bool) -> Any:
     """The passes of `base` (default: coremltools' own), then those of milpass, each under its own name."""
-    base = base or PassPipeline.DEFAULT
+    base = PassPipeline.DEFAULT if base is None else base
+    if not isinstance(base, PassPipeline):
+        needs = "a coremltools PassPipeline, such as ct.PassPipeline.DEFAULT"
+        raise UsageError(
+            repr(base), who="to_coremltools", cannot="begin with it", got="no pipeline", needs=needs
+        )
     made = PassPipeline(list(base.passes), base.pipeline_name)
     made.set_options_by_another_pipeline(base)
     serial = next(_SERIALS)
@@ -61,7 +66,14 @@ def as_pass_pipeline(pipeline: Pipeline, base: Any | None, *, strict: bool) -> A
     made.append_pass(first)
     for number, step in enumerate(pipeline.passes, 1):
         made.append_pass(_registered_step(step, f"{type(step).__name__}#{serial}.{number}"))
+    made.append_pass(_register(f"end#{serial}", lambda program, _: conversion_of(program).finish(program)))
     return made
+
+
+def _no_base(base: object) -> UsageError:
+    needs = "a coremltools PassPipeline, such as ct.PassPipeline.DEFAULT"
+    got = f"a {type(base).__name__}"
+    return UsageError(repr(base), who="to_coremltools", cannot="begin with it", got=got, needs=needs)
 
 
 def _begun(program: Any, journal: Journal, *, strict: bool) -> None:
@@ -74,12 +86,15 @@ def _registered_step(step: Pass, name: str) -> str:
 
 def _run_by_name(kind: type[Pass], program: Any, given: dict[str, Any]) -> None:
     """Run a pass that stands under its plain name; once in a conversion, so twice means another one."""
-    conversion: Conversion = conversion_of(program)
+    conversion = conversion_of(program)
     name = kind.__name__
-    if name in conversion.ran:
+    if name in conversion.ran or conversion.is_finished:
         conversion = begin(program, Journal(), strict=False)
     conversion.ran.add(name)
-    conversion.run(_made(kind, given), program)
+    step = _made(kind, given)
+    conversion.run(step, program)
+    if step.replaces:
+        conversion.finish(program)
 
 
 def _made(kind: type[Pass], given: dict[str, Any]) -> Pass:
@@ -119,9 +134,10 @@ def _refused(kind: type[Pass], got: str, needs: str, remedy: str | None = None) 
 
 
 def register(kind: type[Pass]) -> str:
-    """Register a pass under its plain name; done for all that are known when this module is imported."""
+    """Register a pass under its plain name: those that are known at import, and each later one."""
     return _register(kind.__name__, lambda program, given: _run_by_name(kind, program, given))
 
 
 for _kind in PASSES.values():
     register(_kind)
+LISTENERS.append(register)

@@ -9,8 +9,9 @@ from typing import Any
 
 from attrs import field, frozen, has
 
-from milpass.errors import MilpassError, NothingCompressed, UsageError
+from milpass.errors import NothingCompressed, UsageError
 from milpass.execution import Progress, carry_out
+from milpass.folding import folded
 from milpass.granularity import PerTensor
 from milpass.legality import Course, course_of, settle
 from milpass.passes import PASSES, Pass
@@ -21,8 +22,8 @@ from milpass.selectors import SELECTORS
 from milpass.targets import Target, open_target
 from milpass.text import read
 
-LOGGER = logging.getLogger("milpass")
-LOGGER.addHandler(logging.NullHandler())  # silent unless the program that uses it listens
+# Silent unless the program that uses it listens.
+logging.getLogger("milpass").addHandler(logging.NullHandler())
 
 
 def _flattened(steps: tuple[Any, ...]) -> tuple[Pass, ...]:
@@ -34,14 +35,25 @@ def _flattened(steps: tuple[Any, ...]) -> tuple[Pass, ...]:
         elif isinstance(step, Pass) and has(type(step)):
             flat.append(step)
         else:
-            raise UsageError(
-                repr(step),
-                who="Pipeline",
-                cannot="run it",
-                got=type(step).__name__,
-                needs="passes such as fit_lut(nbits=4), those of one's own made by @as_pass",
-            )
+            raise _no_pass(step)
     return tuple(flat)
+
+
+def _no_pass(step: Any) -> UsageError:
+    """The error for what is no pass, with the likely reason."""
+    shown, got, remedy = repr(step), f"a {type(step).__name__}", None
+    if isinstance(step, type) and issubclass(step, Pass):
+        shown, got, remedy = step.__name__, "the class", f"Call it: {step.__name__}()"
+    elif isinstance(step, Pass):
+        shown, got, remedy = type(step).__name__, "a class without fields", "Put @as_pass above it"
+    return UsageError(
+        shown,
+        who="Pipeline",
+        cannot="run it",
+        got=got,
+        needs="passes such as fit_lut(nbits=4)",
+        remedy=remedy,
+    )
 
 
 @frozen(init=False, repr=False)
@@ -106,46 +118,6 @@ class Pipeline:
     def references(self) -> tuple[str, ...]:
         """The functions that its passes name as `module:name`; carrying it out imports their modules."""
         return tuple(reference for step in self.passes for reference in step.references())
-
-
-def folded(step: Pass, plan: Plan, *, strict: bool) -> Plan:
-    """The plan after a pass, with a note for each of its patterns that matches nothing.
-
-    Raises `UsageError` for those in strict mode, and where a user's own pass fails.
-    """
-    for miss in step.misses(plan):
-        plan = _missed(step, miss, plan, strict=strict)
-    if type(step).__module__.startswith("milpass."):
-        return step.fold(plan)
-    try:
-        after = step.fold(plan)
-    except MilpassError:
-        raise
-    except Exception as error:
-        raise _no_plan(step, f"{type(error).__name__}: {error}") from error
-    if not isinstance(after, Plan):
-        raise _no_plan(step, repr(after))
-    return after
-
-
-def _no_plan(step: Pass, got: str) -> UsageError:
-    return UsageError(
-        type(step).__name__, who="Pipeline", cannot="fold the plan by it", got=got, needs="the next plan"
-    )
-
-
-def _missed(step: Pass, miss: str, plan: Plan, *, strict: bool) -> Plan:
-    """A pattern that matches nothing: an error where that is asked for, else a note."""
-    if strict:
-        raise UsageError(
-            type(step).__name__,
-            who="strict mode",
-            cannot="go on",
-            got=miss,
-            needs="patterns that each match something",
-        )
-    LOGGER.warning("%s: %s", type(step).__name__, miss)
-    return plan.note(f"{type(step).__name__}: {miss}")
 
 
 def vocabulary() -> dict[str, Any]:

@@ -2,133 +2,43 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, TypeAlias
 
 from attrs import evolve, frozen
 
+from milpass.entries import (
+    REASONS,
+    REFUSED_AFTER_CHOICE,
+    UNSELECTED,
+    VANISHED,
+    Entry,
+    Fit,
+    Fitted,
+    Replaced,
+    Result,
+    Selected,
+    Skipped,
+)
 from milpass.tabulation import tabulate
 from milpass.weight import Weight
 
-# Why a weight is left as it is: the code by which reasons are grouped.
-REASONS: dict[str, str] = {
-    "unselected": "no selection pass has looked at it",
-    "size": "not more elements than the threshold",
-    "where": "the selector does not choose it",
-    "deselected": "taken out of the choice again",
-    "dtype": "not of a type that can be compressed",
-    "rank": "a scalar or a vector",
-    "barred": "nothing compressed may stand in its place",
-    "encoded": "already compressed",
-    "unfitted": "selected, but no pass fitted it",
-    "unreplaced": "fitted, but no pass replaced it",
-    "opset": "the model's format cannot say it",
-    "data": "its values forbid it",
-    "vanished": "gone before it could be replaced",
-}
-
-REFUSED_AFTER_CHOICE = frozenset({"unfitted", "unreplaced", "opset", "data", "vanished"})
-
-
-class Fit(Protocol):
-    """What a fit pass records: which encoding, by which mode, in how many bits."""
-
-    encoding: ClassVar[str]
-
-    @property
-    def mode(self) -> str:
-        """A mode of the encoding, see `milpass.fitting`."""
-
-    @property
-    def nbits(self) -> int | None:
-        """Bits an index, None where the data tell."""
-
-    @property
-    def lut_function(self) -> Callable[[Any], Any] | str | None:
-        """A user's own function that makes the table, in modes that use one."""
-
-
-@frozen
-class Skipped:
-    """Left as it is, for a reason."""
-
-    code: str
-    reason: str
-
-
-COMPRESSIBLE = ("fp16", "fp32")
-
-# Why a weight may never be compressed, whatever passes say: code, test, reason, in the order of asking.
-NEVER: tuple[tuple[str, Callable[[Weight], bool], Callable[[Weight], str]], ...] = (
-    ("encoded", lambda w: bool(w.encoded), lambda w: f"already compressed ({w.encoded})"),
-    ("rank", lambda w: w.rank < 2, lambda w: f"rank {w.rank}: Core ML may fail on compressed vectors"),
-    (
-        "dtype",
-        lambda w: w.dtype not in COMPRESSIBLE,
-        lambda w: f"{w.dtype}: only fp16 and fp32 are compressed",
-    ),
-    ("barred", lambda w: w.barred is not None, lambda w: str(w.barred)),
-)
-
-
-def never(weight: Weight) -> Skipped | None:
-    """Why a weight may not be compressed, None where it may."""
-    for code, applies, reason in NEVER:
-        if applies(weight):
-            return Skipped(code, reason(weight))
-    return None
-
-
-_UNSELECTED = Skipped("unselected", REASONS["unselected"])
-_VANISHED = Skipped("vanished", REASONS["vanished"])
-
-
-@frozen
-class Selected:
-    """Chosen by a selection pass."""
-
-    by: str
-
-
-@frozen
-class Fitted:
-    """To be fitted; the chain of fits, outermost last."""
-
-    fits: tuple[Fit, ...]
-
-
-@frozen
-class Result:
-    """What came of a weight: errors against the original, `snr` in dB, sums over its elements.
-
-    `nbits` are the bits an index takes.  `squared_error` and `max_error` are of what is stored, `optimum` is
-    the least squared error that any table of real numbers attains and `bound` what was proven (None where
-    the mode seeks no optimum).
-    """
-
-    nbits: int
-    squared_error: float
-    max_error: float
-    snr: float
-    optimum: float | None = None
-    bound: float | None = None
-
-
-@frozen
-class Replaced:
-    """To be stored as fitted, in so many bytes; once carried out, with the result."""
-
-    fits: tuple[Fit, ...]
-    nbytes: int | None = None
-    result: Result | None = None
-
-    @property
-    def is_pending(self) -> bool:
-        """Whether it is yet to be carried out."""
-        return self.result is None
-
-
-Entry: TypeAlias = Skipped | Selected | Fitted | Replaced
+__all__ = [
+    "HEADINGS",
+    "REASONS",
+    "REFUSED_AFTER_CHOICE",
+    "Entry",
+    "Fit",
+    "Fitted",
+    "Plan",
+    "Replaced",
+    "Result",
+    "Row",
+    "Selected",
+    "Skipped",
+    "cells",
+    "outcome",
+]
 
 
 @frozen
@@ -159,7 +69,7 @@ class Plan:
     @classmethod
     def of(cls, weights: tuple[Weight, ...]) -> Plan:
         """The plan before any pass."""
-        return cls(tuple(Row(weight, _UNSELECTED) for weight in weights))
+        return cls(tuple(Row(weight, UNSELECTED) for weight in weights))
 
     def update(self, entry: Callable[[Weight, Entry], Entry]) -> Plan:
         """The plan with each entry made anew."""
@@ -168,12 +78,30 @@ class Plan:
     def renewed(self, weights: tuple[Weight, ...]) -> Plan:
         """The plan for the model as it stands now: entries stay with their weights, by key.
 
-        New weights are unselected; those that are gone have that as their reason.
+        New weights are unselected; chosen ones that are gone have that as their reason.
         """
         known = {row.weight.key: row for row in self.rows}
         rows = [_renewed(known.pop(weight.key, None), weight) for weight in weights]
-        gone = [row if _is_done(row) else Row(row.weight, _VANISHED) for row in known.values()]
+        chosen = [
+            row for row in known.values() if not isinstance(row.entry, Skipped) or row.entry == VANISHED
+        ]
+        gone = [row if _is_done(row) else Row(row.weight, VANISHED) for row in chosen]
         return evolve(self, rows=(*rows, *gone))
+
+    def after(self, folded: Plan) -> Plan:
+        """A plan folded from this one, but for the rows that had been carried out before."""
+        pairs = zip(self.rows, folded.rows, strict=True)
+        return evolve(folded, rows=tuple(old if _is_done(old) else new for old, new in pairs))
+
+    def carried_out(self, done: Plan) -> Plan:
+        """This plan with what came of the rows that were to be stored; others wait for later passes."""
+        came = {row.weight.key: row.entry for row in done.rows}
+        return self.update(lambda weight, entry: came[weight.key] if isinstance(entry, Replaced) else entry)
+
+    def detached(self) -> Plan:
+        """The plan without its weights' ways to the model, which they would keep alive."""
+        rows = (Row(evolve(row.weight, load=None, graph=None), row.entry) for row in self.rows)
+        return evolve(self, rows=tuple(rows))
 
     def note(self, text: str) -> Plan:
         """The plan with one more note."""
@@ -183,6 +111,12 @@ class Plan:
     def replaced(self) -> tuple[Row, ...]:
         """The rows whose weight is stored anew."""
         return tuple(row for row in self.rows if isinstance(row.entry, Replaced))
+
+    @property
+    def reasons(self) -> str:
+        """How many weights are left for which reason, the most frequent first."""
+        codes = Counter(row.entry.code for row in self.rows if isinstance(row.entry, Skipped))
+        return "; ".join(f"{count} {REASONS.get(code, code)}" for code, count in codes.most_common())
 
     @property
     def pending(self) -> tuple[Row, ...]:
@@ -207,6 +141,16 @@ class Plan:
         return tabulate(HEADINGS, [cells(row) for row in self.rows], self.notes)
 
 
+def _is_chosen(row: Row) -> bool:
+    """Whether a pass chose its weight, one that is gone since among them."""
+    return not isinstance(row.entry, Skipped) or row.entry == VANISHED
+
+
+def _gone(row: Row) -> Row:
+    """The row of a weight that is in the model no more."""
+    return row if _is_done(row) else Row(row.weight, VANISHED)
+
+
 def _is_done(row: Row) -> bool:
     """Whether its weight has been stored anew."""
     return isinstance(row.entry, Replaced) and not row.entry.is_pending
@@ -215,7 +159,7 @@ def _is_done(row: Row) -> bool:
 def _renewed(row: Row | None, weight: Weight) -> Row:
     """The row of a weight as it is now; one that was stored anew is told as it was before."""
     if row is None:
-        return Row(weight, _UNSELECTED)
+        return Row(weight, UNSELECTED)
     return row if _is_done(row) else Row(weight, row.entry)
 
 

@@ -90,13 +90,16 @@ class _Reader:
         if node.id in self._vocabulary:
             return self._vocabulary[node.id]
         near = get_close_matches(node.id, self._vocabulary, n=1)
-        remedy = f"Did you mean `{near[0]}`" if near else None
+        meant = [f"`{near[0]}`"] if near else []
+        if depth > 1:  # an argument, which may be a text
+            meant.append(f"{node.id!r} in quotes")
+        remedy = f"Did you mean {' or '.join(meant)}" if meant else None
         raise self._unknown(node, f"one of {', '.join(sorted(self._vocabulary))}", remedy)
 
     def _Call(self, node: ast.Call, depth: int) -> Any:
         if not isinstance(node.func, ast.Name):
             raise self._unknown(node, "a call of one of the words")
-        word = self._Name(node.func, depth)
+        word = self._Name(node.func, 0)
         if not callable(word):
             raise self._unknown(node, f"`{node.func.id}` without brackets")
         positional = [self.value(argument, depth) for argument in node.args]

@@ -32,7 +32,7 @@ def import_modules(modules: Sequence[str]) -> None:
                 who="milpass",
                 cannot="import it",
                 got=f"{type(error).__name__}: {error}",
-                needs="a module that can be imported from here",
+                needs="a module that can be imported from here, without `.py`",
             ) from error
 
 

@@ -19,7 +19,7 @@ MODULES = click.option(
     "modules",
     multiple=True,
     metavar="MODULE",
-    help="Import a module first, which runs its code: its selectors and functions may then be named.",
+    help="Import a module first, which runs its code: its passes, modes, selectors, functions may be named.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables (docs/json.md).")
 

@@ -34,8 +34,6 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, err: b
 def show_plan(plan: Plan, *, everything: bool, written: Path | None) -> None:
     """Print the chosen weights, or all, then the reasons of the others, notes, and the sum."""
     show_rows(plan, everything=everything)
-    for note in plan.notes:
-        click.echo(note)
     before = sum(row.weight.nbytes for row in plan.rows)
     after = sum(row.nbytes for row in plan.rows)
     verb = f"wrote {written}" if written else "would write"
@@ -46,12 +44,14 @@ def show_plan(plan: Plan, *, everything: bool, written: Path | None) -> None:
 
 
 def show_rows(plan: Plan, *, everything: bool, err: bool = False) -> None:
-    """Print all rows, or those that were chosen and how many others there are for each reason."""
+    """Print all rows, or those that were chosen and how many others there are for each reason; then notes."""
     rows = plan.rows if everything else plan.chosen
     if rows:
         show_table(HEADINGS, [cells(row) for row in rows], err=err)
     if not everything:
         _show_reasons(plan, err=err)
+    for note in plan.notes:
+        click.echo(note, err=err)
 
 
 def _show_reasons(plan: Plan, *, err: bool) -> None:
@@ -60,5 +60,6 @@ def _show_reasons(plan: Plan, *, err: bool) -> None:
     skipped = [entry for entry in entries if entry.code not in REFUSED_AFTER_CHOICE]
     examples = {entry.code: entry.reason for entry in reversed(skipped)}
     for code, count in Counter(entry.code for entry in skipped).most_common():
-        example = "" if examples[code] == REASONS[code] else f" (such as: {examples[code]})"
-        click.echo(f"{count} left as they are: {REASONS[code]}{example}", err=err)
+        reason = REASONS.get(code, code)
+        example = "" if examples[code] == reason else f" (such as: {examples[code]})"
+        click.echo(f"{count} left as they are: {reason}{example}", err=err)

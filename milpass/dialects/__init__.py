@@ -8,6 +8,6 @@ from milpass.dialects.ios18 import IOS18, IOS26
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (IOS16, IOS17, IOS18, IOS26)}
 
 # Formats without compressed constants of their own, and the next that has them.
-RAISED: dict[str, str] = {"iOS15": "iOS16"}
+RAISED: dict[str, str] = dict.fromkeys(("iOS13", "iOS14", "iOS15"), "iOS16")
 
 __all__ = ["DIALECTS", "RAISED", "Dialect"]

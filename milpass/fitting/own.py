@@ -46,8 +46,15 @@ def lut_mode(function: Function) -> Function:
     known = OWN.get(("lut", name))
     same = isinstance(known, OwnMode) and known.function.__module__ == function.__module__
     if not name.isidentifier() or (name in modes("lut") and not same):
+        got = "a name that is taken" if name.isidentifier() else "no name"
+        remedy = "Define it by `def`, under another name"
         raise UsageError(
-            name, who="lut_mode", cannot="make a mode of it", got="this name", needs="a name of its own"
+            name,
+            who="lut_mode",
+            cannot="make a mode of it",
+            got=got,
+            needs="a name of its own",
+            remedy=remedy,
         )
     OWN["lut", name] = OwnMode(function)
     return function

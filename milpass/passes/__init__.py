@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +25,9 @@ PASSES: dict[str, type[Pass]] = {
     if file.stem != "base"
 }
 
+# Called with each new pass: by whom passes are registered elsewhere, too.
+LISTENERS: list[Callable[[type[Pass]], object]] = []
+
 Kind = TypeVar("Kind", bound=type[Pass])
 
 
@@ -35,11 +39,13 @@ def as_pass(kind: Kind) -> Kind:
     """
     if not (isinstance(kind, type) and issubclass(kind, Pass)):
         raise _refused(kind, f"a {type(kind).__name__} that is no class of passes", "a subclass of Pass")
-    taken = PASSES.get(kind.__name__) or SELECTORS.get(kind.__name__)
+    taken = PASSES.get(kind.__name__, SELECTORS.get(kind.__name__))
     if taken is not None and _origin(taken) != _origin(kind):
         raise _refused(kind, f"the name {kind.__name__!r}", "a name of its own")
     made = kind if "__attrs_attrs__" in vars(kind) else frozen(repr=False)(kind)
     PASSES[kind.__name__] = made
+    for listener in LISTENERS:
+        listener(made)
     return made
 
 

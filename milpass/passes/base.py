@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from attrs import Attribute, AttrsInstance, fields
+from attrs import Attribute, AttrsInstance, fields, has
 
 from milpass.errors import UsageError
 from milpass.plan import Plan
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 class Pass(AttrsInstance, ABC):
     """A pass: its fields are constructor, text and options at once; it reads no weight and edits no model."""
+
+    # Whether it marks weights to be stored.
+    replaces: ClassVar[bool] = False
 
     @abstractmethod
     def fold(self, plan: Plan) -> Plan:
@@ -41,7 +44,22 @@ class Pass(AttrsInstance, ABC):
 
         return Pipeline(self, other)
 
+    def plan(self, model: Any, *, target: str | None = None, strict: bool = False) -> Plan:
+        """What a pipeline of this pass alone would do; see `Pipeline.plan`."""
+        return self._alone().plan(model, target=target, strict=strict)
+
+    def to_coremltools(self, base: Any = None, *, strict: bool = False) -> Any:
+        """A coremltools `PassPipeline` with this pass alone; see `Pipeline.to_coremltools`."""
+        return self._alone().to_coremltools(base, strict=strict)
+
+    def _alone(self) -> Pipeline:
+        from milpass.pipeline import Pipeline
+
+        return Pipeline(self)
+
     def __repr__(self) -> str:
+        if not has(type(self)):
+            return object.__repr__(self)
         shown = [
             f"{each.name}={as_selector(getattr(self, each.name))!r}"
             for each in fields(type(self))
@@ -74,6 +92,7 @@ def _check_selector(instance: Pass, attribute: Attribute[Any], value: object) ->
             cannot="choose weights",
             got=repr(value),
             needs="a selector such as is_weight, anything or op_type('linear')",
+            remedy=f"Call it: {value!r}(...)" if getattr(value, "needs_call", False) else None,
         )
 
 

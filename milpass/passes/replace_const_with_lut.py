@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from attrs import frozen
 
 from milpass.passes.base import Pass
@@ -15,6 +17,8 @@ class replace_const_with_lut(Pass):
 
     The operation that takes the constant's place keeps its output name, so its readers are untouched.
     """
+
+    replaces: ClassVar[bool] = True
 
     def fold(self, plan: Plan) -> Plan:
         """Mark the weights whose outermost fit is a look-up table."""

@@ -6,9 +6,10 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
+from milpass.entries import never
 from milpass.errors import UsageError
 from milpass.passes.base import Pass, argument, choosing, described
-from milpass.plan import Entry, Plan, Selected, Skipped, never
+from milpass.plan import Entry, Plan, Selected, Skipped
 from milpass.selectors import Selector, is_weight
 from milpass.weight import Weight
 

@@ -43,10 +43,19 @@ class Selector(ABC):
     def __invert__(self) -> Selector:
         return _Not(self)
 
+    def __bool__(self) -> bool:
+        raise UsageError(
+            repr(self),
+            who="a selector",
+            cannot="be true or false by itself",
+            got="`and`, `or`, `not` or `if`",
+            needs="`&`, `|` or `~`",
+        )
+
 
 def as_selector(value: Any) -> Any:
     """A function as a selector without a name; anything else as it is."""
-    if isinstance(value, Selector | type) or not callable(value):
+    if isinstance(value, Selector | type) or not callable(value) or getattr(value, "needs_call", False):
         return value
     return Unnamed(value)
 

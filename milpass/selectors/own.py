@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import frozen
 
@@ -45,6 +45,7 @@ class Word:
     """The word of a predicate that takes arguments: called with them it is a selector."""
 
     function: Callable[..., Any]
+    needs_call: ClassVar[bool] = True
 
     @property
     def __doc__(self) -> str | None:  # type: ignore[override]

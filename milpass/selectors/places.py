@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from attrs import Attribute, field, frozen
@@ -72,12 +71,11 @@ class _Ranked(_Place):
     n: int = field(default=1, validator=_check_number)
 
     def holds(self, weight: Weight) -> bool:
-        chosen = (self._of(places) for places in weight.graph.bearing(self.pattern).values())
-        return not _readers(weight).isdisjoint(chain.from_iterable(chosen))
+        return not _readers(weight).isdisjoint(weight.graph.bearing(self.pattern, self._places()))
 
     @abstractmethod
-    def _of(self, places: list[Key]) -> list[Key]:
-        """Those that are meant among all of one function."""
+    def _places(self) -> slice:
+        """Which are meant among all of a function."""
 
     def __repr__(self) -> str:
         shown = f", n={self.n}" if self.n != 1 else ""
@@ -91,8 +89,8 @@ class first(_Ranked):
     Counted in each function.
     """
 
-    def _of(self, places: list[Key]) -> list[Key]:
-        return places[: self.n]
+    def _places(self) -> slice:
+        return slice(None, self.n)
 
 
 @word
@@ -102,8 +100,8 @@ class last(_Ranked):
     Counted in each function.
     """
 
-    def _of(self, places: list[Key]) -> list[Key]:
-        return places[-self.n :]
+    def _places(self) -> slice:
+        return slice(-self.n, None)
 
 
 class _Depth(Range):

@@ -64,7 +64,11 @@ class Definition:
             return "it is a result of its block"
         if not in_file:
             return "its values stand in the model file, not in a weight file"
-        return next((why for op, name in self.uses if (why := BARRED.get((op.type, name)))), None)
+        reasons = (
+            f"it is an operand of {op.type}, too" if op.decompresses else BARRED.get((op.type, name))
+            for op, name in self.uses
+        )
+        return next(filter(None, reasons), None)
 
 
 @frozen(eq=False)
@@ -77,6 +81,8 @@ class Survey:
 
     operations: list[Operation] = field(factory=list)
     flows: list[tuple[Operation, Operation]] = field(factory=list)
+    _written: dict[object, Operation] = field(factory=dict)
+    _merged: dict[Key, Key] = field(factory=dict)
 
     @property
     def definitions(self) -> Iterable[Definition]:
@@ -110,6 +116,24 @@ class Survey:
             if owner:
                 self.flows.append((source.op, owner))
 
+    def write_state(self, state: object, op: Operation) -> None:
+        """Note that an operation writes a state."""
+        self._written[state] = op
+
+    def read_state(self, state: object, op: Operation) -> None:
+        """Note that an operation reads what was last written to a state.
+
+        Packages write a state and read it in two operations, programs in one: where the first follows the
+        other at once, they are one in the graph.
+        """
+        writer = self._written.get(state)
+        if writer is None:
+            return
+        if len(self.operations) > 1 and self.operations[-2] is writer:
+            self._merged[op.at] = writer.at
+        else:
+            self.flows.append((writer, op))
+
     def readers(self, definition: Definition) -> tuple[Reader, ...]:
         """The operations that use a result, directly or through rearranging ones."""
         readers = (
@@ -139,11 +163,13 @@ class Survey:
 
         readers = (reader for weight in weights for reader in weight.readers)
         bearing = {reader.at for reader in readers if reader.role in WEIGHT_ROLES}
-        shown = [op for op in self.operations if op.type != "const" and not op.decompresses]
+        constants = (op for op in self.operations if op.type == "const" or op.decompresses)
+        hidden = {op.at for op in constants} | self._merged.keys()
+        shown = [op for op in self.operations if op.at not in hidden]
         nodes = [
             Node(op.at, op.type, op.name, op.reads_input, op.gives_output, op.at in bearing) for op in shown
         ]
         known = {node.at for node in nodes}
-        flows = [(op.at, reader.at) for op in shown for result in op.results for reader, _ in result.uses]
-        flows += [(source.at, reader.at) for source, reader in self.flows]
-        return Graph(nodes, [pair for pair in flows if known.issuperset(pair)])
+        uses = [(op, reader) for op in self.operations for result in op.results for reader, _ in result.uses]
+        pairs = [tuple(self._merged.get(op.at, op.at) for op in pair) for pair in (*uses, *self.flows)]
+        return Graph(nodes, [(source, reader) for source, reader in pairs if {source, reader} <= known])

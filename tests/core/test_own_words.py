@@ -11,14 +11,28 @@ import numpy as np
 import pytest
 from attrs import field
 from attrs.exceptions import FrozenInstanceError
+from click.testing import CliRunner
 
-from milpass import NothingCompressed, Pass, Pipeline, UsageError, apply, as_pass, fit_lut, lut_mode, parse
+from milpass import (
+    NothingCompressed,
+    Pass,
+    Pipeline,
+    UsageError,
+    apply,
+    as_pass,
+    fit_lut,
+    lut_mode,
+    parse,
+    selector,
+)
+from milpass.cli.show import show_plan
 from milpass.fitting import OWN, mode_of, modes
 from milpass.fitting.fitted import Mistake
 from milpass.passes import PASSES, described, replace_const_with_lut, select_weights
-from milpass.plan import Plan, Selected, Skipped
+from milpass.plan import Fitted, Plan, Selected, Skipped
 from milpass.plugins import GROUP, load_plugins
 from milpass.reference import find
+from milpass.selectors import SELECTORS, is_weight, rank
 from milpass.weight import Key, Source, Weight
 from tests.packages import Const, Op, write_package
 
@@ -111,8 +125,88 @@ def test_what_fails_in_a_pass_is_one_line_and_the_exception_stays_visible(tmp_pa
     with pytest.raises(UsageError, match=r"fail: .*got ZeroDivisionError: in the user's code") as refusal:
         Pipeline(fail()).plan(model)
     assert isinstance(refusal.value.__cause__, ZeroDivisionError)
-    with pytest.raises(UsageError, match=r"forget: .*got None, needs the next plan"):
+    with pytest.raises(UsageError, match=r"forget: .*got a NoneType, needs the next plan"):
         Pipeline(forget()).plan(model)
+
+
+def folding(fold: object) -> Pipeline:
+    """A pipeline whose first pass is a user's own that folds so."""
+    kind = as_pass(type("own_fold", (Pass,), {"fold": lambda self, plan: fold(plan), "__module__": __name__}))  # type: ignore[operator]
+    return kind() | fit_lut(nbits=4) | replace_const_with_lut()
+
+
+@pytest.mark.parametrize(
+    ("fold", "told"),
+    [
+        (
+            lambda plan: plan.update(lambda w, e: Selected("it") if w.rank == 2 else None),
+            "got None for vector",
+        ),
+        (lambda plan: plan.update(lambda w, e: True), "got True for matrix"),
+        (lambda plan: plan.update(lambda w, e: Fitted("kmeans")), r"got Fitted\(fits='kmeans'\) for matrix"),
+        (lambda plan: plan.update(lambda w, e: Fitted(("kmeans",))), "for matrix"),
+        (lambda plan: Plan(plan.rows[:1]), "got 1 rows, not those of the 2 weights"),
+        (lambda plan: plan.rows, "got a tuple, needs the next plan"),
+    ],
+)
+def test_what_a_pass_gives_is_checked_before_anything_is_written(
+    fold: object, told: str, tmp_path: Path
+) -> None:
+    model = package(tmp_path / "m.mlpackage")
+    with pytest.raises(UsageError, match=told):
+        apply(folding(fold), model, tmp_path / "out.mlpackage")
+    assert not (tmp_path / "out.mlpackage").exists()
+
+
+def test_reasons_may_have_codes_of_ones_own(tmp_path: Path) -> None:
+    def fold(plan: Plan) -> Plan:
+        return plan.update(lambda w, e: Selected("it") if w.rank == 2 else Skipped("house", "not ours"))
+
+    model = package(tmp_path / "m.mlpackage")
+    out, plan = apply(folding(fold), model, tmp_path / "out.mlpackage")
+    assert plan.reasons == "1 house"
+    with CliRunner().isolation():
+        show_plan(plan, everything=False, written=out)
+
+
+def test_a_class_that_is_no_pass_yet_is_told_how_to_become_one() -> None:
+    class forgotten(Pass):
+        def fold(self, plan: Plan) -> Plan:
+            return plan
+
+    with pytest.raises(UsageError, match=r"forgotten: .*Put @as_pass above it"):
+        select_weights() | forgotten()
+    with pytest.raises(UsageError, match=r"replace_const_with_lut: .*Call it: replace_const_with_lut\(\)"):
+        select_weights() | replace_const_with_lut  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "joined", [lambda: is_weight and rank(2), lambda: rank(2) or rank(3), lambda: not rank(2)]
+)
+def test_selectors_are_not_joined_by_words_of_python(joined: object) -> None:
+    with pytest.raises(UsageError, match=r"got `and`, `or`, `not` or `if`, needs `&`, `\|` or `~`"):
+        joined()  # type: ignore[operator]
+
+
+def test_a_word_that_wants_arguments_says_so() -> None:
+    @selector
+    def longer_than_asked(weight: Weight, than: int) -> bool:
+        return weight.shape[-1] > than
+
+    with pytest.raises(UsageError, match=r"Call it: longer_than_asked\(\.\.\.\)"):
+        select_weights(where=longer_than_asked)
+    SELECTORS.pop("longer_than_asked")
+
+
+def test_where_nothing_is_compressed_the_reasons_are_in_the_message(tmp_path: Path) -> None:
+    model = package(tmp_path / "m.mlpackage")
+    with pytest.raises(NothingCompressed, match="1 fitted, but no pass replaced it; 1 not more elements"):
+        apply(select_weights(100) | fit_lut(nbits=4), model, tmp_path / "out.mlpackage")
+
+
+def test_a_pass_alone_can_be_planned(tmp_path: Path) -> None:
+    plan = select_weights(100).plan(package(tmp_path / "m.mlpackage"))
+    assert [row.entry.code for row in plan.rows if isinstance(row.entry, Skipped)] == ["unfitted", "size"]
 
 
 def test_no_pass_can_choose_what_may_never_be_compressed(tmp_path: Path) -> None:

@@ -199,6 +199,27 @@ def stateful(release: Any) -> Any:
     return mb.program(input_specs=specs, opset_version=release)(body)
 
 
+def cached(release: Any) -> Any:
+    """An attention whose keys pass through a state."""
+
+    def body(x: Any, state: Any) -> Any:
+        query, key, value = (
+            mb.matmul(x=x, y=mb.cast(x=named(f"{name}_weight", 16, 16), dtype="fp16"), name=name)
+            for name in "qkv"
+        )
+        kept = mb.coreml_update_state(state=state, value=key)
+        scores = mb.softmax(x=mb.matmul(x=query, y=kept, transpose_y=True), axis=-1)
+        last = mb.cast(x=named("o_weight", 16, 16), dtype="fp16")
+        return mb.matmul(x=mb.matmul(x=scores, y=value), y=last, name="out")
+
+    values.seed = 0  # type: ignore[attr-defined]
+    specs = [
+        mb.TensorSpec(shape=(1, 6, 16), dtype=types.fp16),
+        mb.StateTensorSpec(shape=(1, 6, 16), dtype=types.fp16),
+    ]
+    return mb.program(input_specs=specs, opset_version=release)(body)
+
+
 def empty(release: Any) -> Any:
     """No constant at all."""
     return program(lambda x: mb.identity(x=x, name="out"), (1, 16), release=release)
@@ -219,7 +240,8 @@ CASES: dict[str, Callable[[Any], Any]] = {
         compressed_already,
         flexible,
         stateful,
+        cached,
         empty,
     )
 }
-SINCE = {"stateful": ct.target.iOS18}
+SINCE = {"stateful": ct.target.iOS18, "cached": ct.target.iOS18}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import textwrap
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,13 @@ from typing import Any
 import coremltools as ct
 import numpy as np
 import pytest
+from coremltools.converters.mil import Builder as mb
+from coremltools.converters.mil.mil import types
 from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 
 import milpass.mil
 from milpass import (
+    MilpassWarning,
     NothingCompressed,
     Pipeline,
     UsageError,
@@ -36,6 +41,9 @@ EVERYTHING = select_weights(threshold=0, where=anything) | fit_lut(nbits=4) | re
 PLAIN = ["milpass::select_weights", "milpass::fit_lut", "milpass::replace_const_with_lut"]
 
 Make = Callable[[Any], Any]
+
+# What is told of nothing is asked for where it is meant.
+pytestmark = pytest.mark.filterwarnings("ignore::milpass.MilpassWarning")
 
 
 def convert(program: Any, release: Any, passes: Any = None, *, fp16: bool = True) -> Any:
@@ -134,6 +142,7 @@ def test_what_is_compressed_in_each_case() -> None:
         "compressed_already": 1,
         "flexible": 1,
         "stateful": 1,
+        "cached": 4,
         "empty": 0,
     }
 
@@ -199,7 +208,7 @@ def test_two_fits_of_one_kind_stand_in_one_pipeline() -> None:
     )
     passes = pipeline.to_coremltools()
     names = [each for each in passes.passes if each.startswith("milpass::")]
-    assert len(set(names)) == len(names) == 6, "a beginning and five passes, each under its own name"
+    assert len(set(names)) == len(names) == 7, "a beginning, five passes, an end"
 
     def nbits(case: str) -> set[int | None]:
         convert(CASES[case](ct.target.iOS16), ct.target.iOS16, passes)
@@ -293,14 +302,147 @@ def test_a_program_below_ios16_is_refused() -> None:
     assert any("minimum_deployment_target" in str(row.entry) for row in refusal.value.plan.rows)
 
 
-def test_nothing_to_compress_is_a_warning_or_in_strict_mode_an_error(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    misses = select_weights(8, name("nothing*") & is_weight) | fit_lut(nbits=4) | replace_const_with_lut()
-    convert(linear(ct.target.iOS16), ct.target.iOS16, misses.to_coremltools())
-    assert "name('nothing*') matches nothing" in caplog.text
+FIT_AND_REPLACE = fit_lut(nbits=4) | replace_const_with_lut()
+
+
+def test_a_pattern_that_matches_nothing_is_a_warning_or_in_strict_mode_an_error() -> None:
+    misses = select_weights(8, name("nothing*") & is_weight) | FIT_AND_REPLACE
+    with pytest.warns(MilpassWarning, match=r"name\('nothing\*'\) matches nothing"):
+        convert(linear(ct.target.iOS16), ct.target.iOS16, misses.to_coremltools())
     with pytest.raises(UsageError, match="matches nothing"):
         convert(linear(ct.target.iOS16), ct.target.iOS16, misses.to_coremltools(strict=True))
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        select_weights(10**9) | FIT_AND_REPLACE,
+        select_weights(8) | fit_lut(nbits=4),
+        select_weights(8) | replace_const_with_lut(),
+        select_weights(8) | fit_lut(nbits=3) | replace_const_with_lut(),
+    ],
+    ids=["nothing chosen", "not replaced", "not fitted", "no such bits in iOS16"],
+)
+def test_nothing_compressed_is_a_warning_or_in_strict_mode_an_error(pipeline: Pipeline) -> None:
+    with pytest.warns(MilpassWarning, match="got no weight that it may replace"):
+        convert(linear(ct.target.iOS16), ct.target.iOS16, pipeline.to_coremltools())
+    with pytest.raises(NothingCompressed):
+        convert(linear(ct.target.iOS16), ct.target.iOS16, pipeline.to_coremltools(strict=True))
+
+
+def test_by_plain_name_nothing_compressed_is_a_warning() -> None:
+    passes = ct.PassPipeline.DEFAULT
+    for each in PLAIN:
+        passes.append_pass(each)
+    passes.set_options(PLAIN[0], {"threshold": 10**9})
+    passes.set_options(PLAIN[1], {"nbits": 4})
+    with pytest.warns(MilpassWarning, match="not more elements than the threshold"):
+        convert(linear(ct.target.iOS16), ct.target.iOS16, passes)
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        select_weights(8) | FIT_AND_REPLACE | deselect_weights(name("hid*")),
+        select_weights(8) | FIT_AND_REPLACE | select_weights(8, name("out*")) | fit_lut(nbits=6),
+        select_weights(8) | FIT_AND_REPLACE | select_weights(8) | fit_lut(nbits=6) | replace_const_with_lut(),
+    ],
+    ids=repr,
+)
+def test_passes_after_the_first_replacing_one_mean_the_same_inside(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    dense = save(convert(linear(ct.target.iOS16), ct.target.iOS16), tmp_path / "dense.mlpackage")
+    _, after = apply(pipeline, dense, tmp_path / "after.mlpackage")
+    passes = pipeline.to_coremltools()
+    convert(linear(ct.target.iOS16), ct.target.iOS16, passes)
+    inside = last_plan(passes)
+    assert str(inside) == str(after) and results(inside) == results(after)
+
+
+def test_by_plain_name_what_was_stored_stays_told() -> None:
+    passes = ct.PassPipeline.DEFAULT
+    for each in (*PLAIN, "milpass::deselect_weights"):
+        passes.append_pass(each)
+    passes.set_options(PLAIN[0], {"threshold": 8})
+    passes.set_options(PLAIN[1], {"nbits": 4})
+    passes.set_options("milpass::deselect_weights", {"where": "anything"})
+    model = convert(linear(ct.target.iOS16), ct.target.iOS16, passes)
+    assert len([op for op in blocks_of(model) if op.op_type == "constexpr_lut_to_dense"]) == 2
+    convert(model._mil_program, ct.target.iOS16, passes)
+    assert compressed(last_plan(model)) == set(), "another conversion began anew, and found nothing dense"
+
+
+def blocks_of(model: Any) -> list[Any]:
+    return list(model._mil_program.functions["main"].operations)
+
+
+def test_a_conversion_is_let_go_with_its_program() -> None:
+    passes = (select_weights(8, name("hid*")) | FIT_AND_REPLACE).to_coremltools()
+    model = convert(linear(ct.target.iOS16), ct.target.iOS16, passes)
+    program = weakref.ref(model._mil_program)
+    del model
+    gc.collect()
+    assert program() is None
+    assert len(last_plan(passes).replaced) == 1
+    with pytest.raises(LookupError):
+        last_plan(passes).rows[0].weight.load()
+
+
+def test_constants_of_one_name_are_told_apart() -> None:
+    """coremltools lets names repeat in a program made by hand."""
+    arrays = [np.random.default_rng(seed).standard_normal((16, 16)).astype(np.float32) for seed in (0, 1, 0)]
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, 16))], opset_version=ct.target.iOS16)  # type: ignore[untyped-decorator]
+    def program(x: Any) -> Any:
+        return tuple(mb.linear(x=x, weight=mb.const(val=array, name="w")) for array in arrays)
+
+    _, plan = apply(PIPELINE, program)
+    assert [row.weight.name for row in plan.replaced] == ["w", "w#2", "w#3"]
+    made = [op for op in program.functions["main"].operations if op.op_type == "constexpr_lut_to_dense"]
+    assert len(made) == 3
+    for op, array in zip(made, arrays, strict=True):
+        assert np.abs(op.materialized_val_inference() - array).max() < 0.5
+
+
+def test_branches_of_one_name_are_told_apart() -> None:
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, 16))], opset_version=ct.target.iOS16)  # type: ignore[untyped-decorator]
+    def program(x: Any) -> Any:
+        for seed in (0, 1):
+            array = np.random.default_rng(seed).standard_normal((16, 16)).astype(np.float32)
+            x = mb.cond(
+                pred=mb.greater(x=mb.reduce_sum(x=x, axes=[0, 1]), y=0.0),
+                _true_fn=lambda x=x, array=array: mb.matmul(x=x, y=mb.const(val=array, name="inner")),
+                _false_fn=lambda x=x: mb.relu(x=x),
+                name="branch",
+            )
+        return x
+
+    _, plan = apply(PIPELINE, program)
+    assert len(plan.replaced) == 2 and len({row.weight.key for row in plan.replaced}) == 2
+    inner = [
+        op
+        for each in program.functions["main"].operations
+        for block in each.blocks
+        for op in block.operations
+    ]
+    assert sum(op.op_type == "constexpr_lut_to_dense" for op in inner) == 2
+
+
+def test_an_operand_of_a_compressed_constant_stays_as_it_is_for_others_too() -> None:
+    stored = np.random.default_rng(0).standard_normal((16, 16)).astype(np.float16)
+    specs = [mb.TensorSpec(shape=(1, 16)), mb.TensorSpec(shape=(1, 16), dtype=types.fp16)]
+
+    @mb.program(input_specs=specs, opset_version=ct.target.iOS16)  # type: ignore[untyped-decorator]
+    def program(x: Any, z: Any) -> Any:
+        half = mb.const(val=stored, name="half")
+        whole = mb.constexpr_cast(source_val=half, output_dtype="fp32", name="whole")
+        return mb.linear(x=x, weight=whole), mb.matmul(x=z, y=half)
+
+    reasons = {
+        r.weight.name: r.entry.reason for r in PIPELINE.plan(program).rows if isinstance(r.entry, Skipped)
+    }
+    assert reasons["half"] == "it is an operand of constexpr_cast, too"
 
 
 def test_a_constant_that_goes_between_two_passes_is_a_row() -> None:

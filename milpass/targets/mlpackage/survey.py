@@ -59,11 +59,18 @@ class ProgramSurvey(Survey):
         for input_name, argument in message.inputs.items():
             for binding in argument.arguments:
                 self._binding(op, input_name, binding, scope)
+        self._state(op, message)
         for number, block in enumerate(message.blocks):
             path = (*place.block, f"{name}[{number}]")
             self._block(block, Key(place.function, path, ""), scope, op)
         for output in message.outputs:
             scope[output.name] = op.define(Key(place.function, place.block, output.name))
+
+    def _state(self, op: Operation, message: Any) -> None:
+        """Note the flow from the writing of a state to what is read of it afterwards."""
+        note = {"read_state": self.read_state, "write_state": self.write_state}.get(op.type)
+        if note:
+            note((op.at.function, *(each.name for each in message.inputs["input"].arguments)), op)
 
     def _binding(self, op: Operation, name: str, binding: Any, scope: Scope) -> None:
         if binding.WhichOneof("binding") == "value":

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
+from threading import Lock
 from typing import Any
 
 from milpass.records import Record, Value
 from milpass.targets.program.values import as_argument
 from milpass.targets.survey import Definition
 from milpass.weight import Key, Weight
+
+# coremltools' builder has one stack of blocks for the whole process.
+_ONE_AT_A_TIME = Lock()
 
 
 class ProgramEdit:
@@ -25,6 +29,10 @@ class ProgramEdit:
 
     def finish(self) -> None:
         """Edit block by block: entering one costs time in proportion to its operations."""
+        with _ONE_AT_A_TIME:
+            self._edit()
+
+    def _edit(self) -> None:
         from coremltools.converters.mil import Builder as mb
         from coremltools.converters.mil.mil.scope import ScopeInfo, ScopeSource
 

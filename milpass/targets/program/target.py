@@ -51,7 +51,8 @@ class ProgramTarget(Surveyed):
 
     def hindrance(self, format: str) -> str | None:
         """A program is not raised: the conversion chose its operations for the release that it has."""
-        return f"pass minimum_deployment_target=ct.target.{format} to the conversion"
+        passed = f"pass minimum_deployment_target=ct.target.{format} to the conversion"
+        return f"{passed}, or opset_version=ct.target.{format} to a program of one's own"
 
     def record(self, weight: Weight) -> Record:
         """The operation that stores an already encoded weight."""

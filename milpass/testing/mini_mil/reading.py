@@ -10,7 +10,7 @@ from milpass.testing.mini_mil.inputs import constant_value
 from milpass.testing.mini_mil.lifting import block_inputs
 from milpass.testing.mini_mil.mil import mil, target
 from milpass.testing.mini_mil.parsing import parse
-from milpass.testing.mini_mil.syntax import Call, Constant, Definition, Name, Type
+from milpass.testing.mini_mil.syntax import Call, Constant, Definition, Name, Several, Type
 
 
 def read_program(text: str) -> Any:
@@ -82,7 +82,21 @@ def _call(call: Call, scope: Scope) -> None:
         raise call.place.refusal("name the results", f"{len(call.outputs)} names", f"{len(results)}")
     for name, var in zip(call.outputs, results, strict=True):
         var.name = name
+    _name_constants(results[0].op, call)
     scope.update(zip(call.outputs, results, strict=True))
     for name, block in zip(block_inputs(operation), results[0].op.blocks, strict=False):
         operand = call.arguments[name]
         block.name = operand.name if isinstance(operand, Name) else block.name
+
+
+def _name_constants(operation: Any, call: Call) -> None:
+    """Name the constants that the builder made for literals and defaults: it numbers them through.
+
+    A name would otherwise depend on how many programs were read before.
+    """
+    for name, value in operation.inputs.items():
+        given = call.arguments.get(name)
+        for number, var in enumerate(value if isinstance(value, list | tuple) else (value,)):
+            if var.op is None or var.op.op_type != "const" or isinstance(given, Name | Several):
+                continue
+            var.name = var.op.name = f"{call.outputs[0]}_{name}_{number}"
