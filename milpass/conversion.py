@@ -35,29 +35,41 @@ JOURNALS: dict[str, Journal] = {}
 class Conversion:
     """What the passes of one conversion know of it: the plan between passes.
 
-    `ran` are the passes that ran under a name that can stand only once in a `PassPipeline`.
+    `ran` are the passes that ran under a name that can stand only once in a `PassPipeline`; `waiting` are
+    those of `to_coremltools`, run together at its end.
     """
 
     plan: Plan = field(factory=lambda: Plan(()))
     journal: Journal = field(factory=Journal)
     strict: bool = False
     ran: set[str] = field(factory=set)
+    waiting: list[Pass] = field(factory=list)
     is_finished: bool = False
+
+    def wait(self, step: Pass) -> None:
+        """Let a pass be run when the conversion is finished, so that the program is looked at once."""
+        self.waiting.append(step)
 
     def run(self, step: Pass, program: Any) -> None:
         """Fold the plan of the program as it stands now; what was carried out before stays as it is."""
         target = open_target(program)
+        self._fold(step, target)
+        self._tell(course_of(target, None))
+
+    def _fold(self, step: Pass, target: Target) -> None:
         before = self.plan.renewed(target.weights())
         self.plan = before.after(folded(step, before, strict=self.strict))
         for note in self.plan.notes[len(before.notes) :]:
             warn(note, MilpassWarning, stacklevel=2)
-        self._tell(course_of(target, None))
 
     def finish(self, program: Any) -> None:
-        """Store what is ready to be stored; a warning, in strict mode an error, where nothing is."""
+        """Run what waits, and store what is ready; a warning, in strict mode an error, where nothing is."""
         target = open_target(program)
         course = course_of(target, None)
         self.plan = self.plan.renewed(target.weights())
+        for step in self.waiting:
+            self._fold(step, target)
+        self._tell(course)
         if self.plan.pending:
             self.plan = self.plan.carried_out(_carried_out(settle(self.plan, course), target, course))
         self.is_finished = True

@@ -81,7 +81,7 @@ def _begun(program: Any, journal: Journal, *, strict: bool) -> None:
 
 
 def _registered_step(step: Pass, name: str) -> str:
-    return _register(name, lambda program, _: conversion_of(program).run(step, program))
+    return _register(name, lambda program, _: conversion_of(program).wait(step))
 
 
 def _run_by_name(kind: type[Pass], program: Any, given: dict[str, Any]) -> None:

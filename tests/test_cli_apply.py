@@ -197,6 +197,16 @@ def test_strict_makes_an_error_of_what_is_otherwise_noted(model: Path, tmp_path:
     assert not (tmp_path / "none").exists()
 
 
+def test_a_pattern_that_matches_nothing_is_told_where_nothing_is_compressed_too(
+    model: Path, tmp_path: Path
+) -> None:
+    text = "select_weights(where=name('hiden_*')) | fit_lut(nbits=4) | replace_const_with_lut()"
+    for options in ([], ["--dry-run"], ["--all"]):
+        told = run("apply", model, "-o", tmp_path / "out", "-p", text, *options)
+        assert told.exit_code == 3 and "matches nothing; near it: hidden_" in told.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_target_raises_the_model(model: Path, tmp_path: Path) -> None:
     result = run("palettize", model, "-o", tmp_path / "out", "--nbits", 3, "--target", "iOS18")
     assert result.exit_code == 0 and "raised from iOS16 to iOS18" in result.stdout

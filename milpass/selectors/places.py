@@ -139,10 +139,10 @@ class depth_from_output(_Depth):
 @word
 @frozen(repr=False)
 class role(Selector):
-    """Constants that some reader uses in this role: "weight", "embedding", "bias", "norm", "slope", "mask".
+    """Constants used as "weight", "embedding", "bias", "norm", "slope", "mask", or next to an "attention".
 
-    "attention": weights of operations next to an attention, such as its query, key, value and output
-    projections; told from the data flow around `scaled_dot_product_attention` and softmax.
+    Next to an attention stand its query, key, value and output projections; told from the data flow around
+    `scaled_dot_product_attention` and softmax.
     """
 
     use: str = field(validator=_check_role)

@@ -13,6 +13,7 @@ from hypothesis import given
 from milpass import Pass, apply, fit_lut, read_weights, replace_const_with_lut, select_weights
 from milpass.plan import Plan, Selected
 from milpass.selectors import name
+from milpass.targets import open_target
 from milpass.testing import (
     assert_op_counts,
     assert_rewrites,
@@ -100,6 +101,12 @@ def test_operations_are_counted_in_every_home(tmp_path: Path) -> None:
             assert_op_counts(home, linear=2, conv=1)
     apply(PIPELINE, program)
     assert_op_counts(program, constexpr_lut_to_dense=1)
+
+
+def test_a_text_read_twice_has_the_same_names() -> None:
+    names = [[w.name for w in open_target(read_program(BEFORE)).weights()] for _ in range(2)]
+    assert names[0] == names[1] == ["w", "y_bias_0"]
+    assert_weights_close(read_program(BEFORE), read_program(BEFORE), snr_db=1000)
 
 
 def test_weights_are_compared_by_their_signal() -> None:
