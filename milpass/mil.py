@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
+from warnings import warn
 
 from attrs import NOTHING, Attribute, fields
 from coremltools import PassPipeline
@@ -18,7 +19,7 @@ from coremltools.converters.mil.mil.passes.graph_pass import AbstractGraphPass
 from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 
 from milpass.conversion import JOURNALS, Journal, begin, conversion_of
-from milpass.errors import UsageError
+from milpass.errors import MilpassWarning, UsageError
 from milpass.passes import LISTENERS, PASSES, Pass
 from milpass.pipeline import Pipeline, vocabulary
 from milpass.text import read
@@ -26,6 +27,11 @@ from milpass.text import read
 NAMESPACE = "milpass"
 
 _SERIALS = count(1)
+
+_TWICE = (
+    "runs again before anything was stored, so a new plan begins: by plain name a pass can stand once in a "
+    "PassPipeline; use Pipeline.to_coremltools"
+)
 
 
 class _GraphPass(AbstractGraphPass):  # type: ignore[misc]
@@ -88,6 +94,8 @@ def _run_by_name(kind: type[Pass], program: Any, given: dict[str, Any]) -> None:
     """Run a pass that stands under its plain name; once in a conversion, so twice means another one."""
     conversion = conversion_of(program)
     name = kind.__name__
+    if name in conversion.ran and not conversion.is_finished:
+        warn(f"milpass::{name} {_TWICE}", MilpassWarning, stacklevel=2)
     if name in conversion.ran or conversion.is_finished:
         conversion = begin(program, Journal(), strict=False)
     conversion.ran.add(name)

@@ -373,6 +373,14 @@ def test_by_plain_name_what_was_stored_stays_told() -> None:
     assert compressed(last_plan(model)) == set(), "another conversion began anew, and found nothing dense"
 
 
+def test_by_plain_name_a_pass_that_stands_twice_is_a_warning() -> None:
+    passes = ct.PassPipeline.EMPTY
+    for each in (PLAIN[0], PLAIN[0]):
+        passes.append_pass(each)
+    with pytest.warns(MilpassWarning, match="select_weights runs again before anything was stored"):
+        convert(linear(ct.target.iOS16), ct.target.iOS16, passes)
+
+
 def blocks_of(model: Any) -> list[Any]:
     return list(model._mil_program.functions["main"].operations)
 
