@@ -20,6 +20,9 @@ from milpass.testing.mini_mil.naming import RESERVED, meant_name, spelled_name
 from tests.strategies import quick
 from tests.with_coremltools.programs import SIDE, chain, converted, dense, palettized, pruned, quantized
 
+# Those that this coremltools knows.
+RELEASES = [each for each in ("iOS15", "iOS17", "iOS18", "iOS26") if hasattr(ct.target, each)]
+
 LINEAR = """
     def main(x: fp16[1, 64]):
         w = const(fp16[32, 64])
@@ -292,7 +295,7 @@ def texts(draw: st.DrawFn, dtypes: tuple[str, ...] = ("fp16", "fp32")) -> str:
         names.append(name)
     outputs = draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
     body = "".join(f"    {line}\n" for line in lines)
-    opset = draw(st.sampled_from(["", "@iOS15\n", "@iOS17\n", "@iOS18\n", "@iOS26\n"]))
+    opset = draw(st.sampled_from(["", *(f"@{release}\n" for release in RELEASES)]))
     inputs = ", ".join(f"{spelled_name(name)}: {kind}" for name in names[:2])
     return f"{opset}def main({inputs}):\n{body}    return {', '.join(map(spelled_name, outputs))}\n"
 
