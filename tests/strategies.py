@@ -30,7 +30,7 @@ configuration.set_hypothesis_home_dir(f"{tempfile.gettempdir()}/milpass-hypothes
 
 # How many examples are drawn, relative to what a test asks for: few while one works, all in `make test`,
 # many in `make test-long`.
-EFFORT = float(os.environ.get("MILPASS_EFFORT", "0.25"))
+EFFORT = float(os.environ.get("MILPASS_EFFORT", "0.05"))
 
 
 def quick(max_examples: int, *, derandomize: bool = False) -> settings:
