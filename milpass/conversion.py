@@ -53,11 +53,12 @@ class Conversion:
     def run(self, step: Pass, program: Any) -> None:
         """Fold the plan of the program as it stands now; what was carried out before stays as it is."""
         target = open_target(program)
-        self._fold(step, target)
+        self.plan = self.plan.renewed(target.weights())
+        self._fold(step)
         self._tell(course_of(target, None))
 
-    def _fold(self, step: Pass, target: Target) -> None:
-        before = self.plan.renewed(target.weights())
+    def _fold(self, step: Pass) -> None:
+        before = self.plan
         self.plan = before.after(folded(step, before, strict=self.strict))
         for note in self.plan.notes[len(before.notes) :]:
             warn(note, MilpassWarning, stacklevel=2)
@@ -68,7 +69,7 @@ class Conversion:
         course = course_of(target, None)
         self.plan = self.plan.renewed(target.weights())
         for step in self.waiting:
-            self._fold(step, target)
+            self._fold(step)
         self._tell(course)
         if self.plan.pending:
             self.plan = self.plan.carried_out(_carried_out(settle(self.plan, course), target, course))
