@@ -35,7 +35,7 @@ EFFORT = float(os.environ.get("MILPASS_EFFORT", "0.05"))
 
 def quick(max_examples: int, *, derandomize: bool = False) -> settings:
     """The settings of a property that is tried with about so many examples."""
-    drawn = max(int(max_examples * EFFORT), 5)
+    drawn = max(int(max_examples * EFFORT), 3)
     return settings(max_examples=drawn, deadline=None, database=None, derandomize=derandomize)
 
 

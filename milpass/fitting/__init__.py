@@ -6,6 +6,7 @@ is imported when it is first asked for.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +21,13 @@ OWN: dict[tuple[str, str], Mode] = {}
 
 def modes(encoding: str) -> tuple[str, ...]:
     """The modes of an encoding: the files of its folder, and a user's own."""
-    files = (Path(__file__).parent / encoding).glob("[!_]*.py")
     own = (name for owner, name in OWN if owner == encoding)
-    return tuple(sorted([*(file.stem for file in files), *own]))
+    return tuple(sorted([*_files(encoding), *own]))
+
+
+@cache
+def _files(encoding: str) -> tuple[str, ...]:
+    return tuple(file.stem for file in (Path(__file__).parent / encoding).glob("[!_]*.py"))
 
 
 def mode_of(encoding: str, mode: str) -> Mode:

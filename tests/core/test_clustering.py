@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from milpass.fitting.clustering import cluster
 from milpass.fitting.distribution import Distribution
-from tests.strategies import quick
+from tests.strategies import EFFORT, quick
 
 SHIFT = 149  # every fp32 is a whole multiple of 2**-149
 CLOSE = Fraction(1, 10**9)
@@ -165,7 +165,7 @@ def test_a_search_ends(name, k):
 
 def test_equal_steps_where_the_number_of_clusters_jumps_over_k():
     """Clusters of a and a + 1 values are equally good at some price: so are all numbers in between."""
-    for size, k in product(range(3, 41), range(2, 20)):
+    for size, k in product(range(3, 41, 3 if EFFORT < 1 else 1), range(2, 20)):
         with at_most(2):
             found = cluster(Distribution.of(fp32(range(size))), k)
         short, longer = divmod(size, k)
@@ -221,13 +221,16 @@ def test_the_divide_and_conquer_of_these_tests_is_the_optimum():
         )
 
 
+SEVERAL = 600 if EFFORT < 1 else 2500  # the check takes time by its square
+
+
 @pytest.mark.parametrize("k", [16, 64, 256])
 def test_many_heavy_tailed_values(k):
     rng = np.random.default_rng(k)
     weight = fp16(rng.standard_t(3, 60_000) * 0.02)
     patterns = weight.view(np.uint16)  # numpy sorts fp16 wrongly on some processors
-    distribution = Distribution.of(weight[np.isin(patterns, rng.permutation(np.unique(patterns))[:2500])])
-    assert distribution.values.size == 2500
+    distribution = Distribution.of(weight[np.isin(patterns, rng.permutation(np.unique(patterns))[:SEVERAL])])
+    assert distribution.values.size == SEVERAL
     with at_most(10):
         found = cluster(distribution, k)
     assert found.cost == pytest.approx(least_of_many(distribution.values, distribution.counts, k), rel=1e-9)

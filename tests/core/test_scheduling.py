@@ -17,10 +17,10 @@ def test_results_come_in_the_order_of_the_jobs(threads: int) -> None:
     delays = random.Random(0)
 
     def work(job: int) -> int:
-        time.sleep(delays.random() / 500)
+        time.sleep(delays.random() / 1000)
         return job * job
 
-    assert list(in_order(work, range(60), threads)) == [(job, job * job) for job in range(60)]
+    assert list(in_order(work, range(30), threads)) == [(job, job * job) for job in range(30)]
     assert list(in_order(work, [], threads)) == []
 
 
@@ -36,7 +36,7 @@ def test_few_results_exist_at_a_time(threads: int) -> None:
         return job
 
     for _ in in_order(work, range(40), threads):
-        time.sleep(0.001)
+        time.sleep(0.0005)
         taken += 1
     assert begun == 40 and most <= threads + 2, "those waiting, and the one handed over"
 
