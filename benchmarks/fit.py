@@ -17,6 +17,7 @@ from benchmarks.timing import Samples, interleaved, seconds
 from milpass import fit_lut
 from milpass.encodings import Lut
 from milpass.fitting import mode_of
+from milpass.fitting.fitted import Terms
 
 SIDE = 2000
 TARGETS = {4: 40.0, 8: 100.0}
@@ -50,7 +51,7 @@ def repeated(action: Callable[[], object]) -> float:
 
 def fit_and_pack(weight: NDArray[np.float16], nbits: int) -> NDArray[np.uint8]:
     """Ours: from the array to the packed indices."""
-    encoding = mode_of("lut", "kmeans").fit(weight, fit_lut(nbits=nbits), range(1, 9)).encoding
+    encoding = mode_of("lut", "kmeans").fit(weight, fit_lut(nbits=nbits), Terms(range(1, 9))).encoding
     assert isinstance(encoding, Lut)
     return encoding.indices.packed()
 

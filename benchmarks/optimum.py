@@ -14,6 +14,7 @@ from benchmarks.rows import Row, at_most
 from benchmarks.timing import Samples
 from milpass import fit_lut
 from milpass.fitting import mode_of
+from milpass.fitting.fitted import Terms
 
 SIDE = 2000
 BITS = (1, 2, 4, 6, 8)
@@ -31,7 +32,7 @@ def rows(quick: bool, folder: Path) -> Iterator[Row]:
 
 def _rows(weight: NDArray[np.float16], nbits: int, optimum: float) -> Iterator[Row]:
     """Before rounding, which the target is about, and after."""
-    fitted = mode_of("lut", "kmeans").fit(weight, fit_lut(nbits=nbits), range(1, 9))
+    fitted = mode_of("lut", "kmeans").fit(weight, fit_lut(nbits=nbits), Terms(range(1, 9)))
     table, indices = peer.fit(weight, nbits)
     assert fitted.quality.optimum is not None
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import TypeAlias
 
 from attrs import frozen
 
+from milpass.links import Fit
 from milpass.weight import Weight
 
 # Why a weight is left as it is: the code by which reasons are grouped.
@@ -22,29 +23,12 @@ REASONS: dict[str, str] = {
     "unfitted": "selected, but no pass fitted it",
     "unreplaced": "fitted, but no pass replaced it",
     "opset": "the model's format cannot say it",
+    "groups": "it cannot be grouped as asked for",
     "data": "its values forbid it",
     "vanished": "gone before it could be replaced",
 }
 
-REFUSED_AFTER_CHOICE = frozenset({"unfitted", "unreplaced", "opset", "data", "vanished"})
-
-
-class Fit(Protocol):
-    """What a fit pass records: which encoding, by which mode, in how many bits."""
-
-    encoding: ClassVar[str]
-
-    @property
-    def mode(self) -> str:
-        """A mode of the encoding, see `milpass.fitting`."""
-
-    @property
-    def nbits(self) -> int | None:
-        """Bits an index, None where the data tell."""
-
-    @property
-    def lut_function(self) -> Callable[[Any], Any] | str | None:
-        """A user's own function that makes the table, in modes that use one."""
+REFUSED_AFTER_CHOICE = frozenset({"unfitted", "unreplaced", "opset", "groups", "data", "vanished"})
 
 
 @frozen
@@ -91,7 +75,7 @@ class Selected:
 
 @frozen
 class Fitted:
-    """To be fitted; the chain of fits, outermost last."""
+    """To be fitted; the chain of fits, outermost first."""
 
     fits: tuple[Fit, ...]
 
@@ -100,12 +84,12 @@ class Fitted:
 class Result:
     """What came of a weight: errors against the original, `snr` in dB, sums over its elements.
 
-    `nbits` are the bits an index takes.  `squared_error` and `max_error` are of what is stored, `optimum` is
-    the least squared error that any table of real numbers attains and `bound` what was proven (None where
-    the mode seeks no optimum).
+    `nbits` are the bits an index or a number takes, None where there are none.  `squared_error` and
+    `max_error` are of what is stored, `optimum` is the least squared error that any table of real numbers
+    attains and `bound` what was proven (None where the mode seeks no optimum).
     """
 
-    nbits: int
+    nbits: int | None
     squared_error: float
     max_error: float
     snr: float
@@ -136,4 +120,8 @@ def is_entry(value: object) -> bool:
         return True
     if not isinstance(value, Fitted | Replaced) or not isinstance(value.fits, tuple):
         return False
-    return bool(value.fits) and all(hasattr(fit, "encoding") and hasattr(fit, "mode") for fit in value.fits)
+    return bool(value.fits) and all(hasattr(fit, name) for fit in value.fits for name in _ASKED)
+
+
+# What a fit tells of itself, see `milpass.links.Fit`.
+_ASKED = ("encoding", "mode", "nbits", "granularity", "inside")

@@ -8,20 +8,22 @@ from contextlib import closing
 from itertools import groupby
 from math import inf, log10
 from pathlib import Path
+from typing import Any
 
 from attrs import evolve, frozen
+from numpy.typing import NDArray
 
+from milpass.composition import composed, nbits_of
 from milpass.dialects import Dialect
-from milpass.encodings import Lut
+from milpass.encodings import Encoding
 from milpass.errors import ModelError, NothingCompressed, UsageError
-from milpass.fitting import mode_of
 from milpass.fitting.fitted import FittedWeight, Mistake, NotFittable, Quality
-from milpass.legality import Course
+from milpass.legality import Course, dialect_of
 from milpass.plan import Entry, Plan, Replaced, Result, Row, Skipped, outcome
 from milpass.records import Record
 from milpass.scheduling import in_order
 from milpass.targets import Target
-from milpass.weight import ITEMSIZES, Key, Weight
+from milpass.weight import Key, Weight
 
 LOGGER = logging.getLogger("milpass")
 
@@ -58,33 +60,37 @@ class Work:
         except NotFittable as refusal:
             return None, Skipped("data", str(refusal))
         record = self.dialect.spell(fitted.encoding)
-        assert isinstance(fitted.encoding, Lut)
-        nbits = fitted.encoding.indices.nbits
-        nbytes = self.dialect.nbytes(nbits, weight.size, ITEMSIZES[weight.dtype])
-        return record, evolve(entry, nbytes=nbytes, result=_result(fitted.quality, nbits))
+        result = _result(fitted.quality, nbits_of(fitted.encoding))
+        return record, evolve(entry, nbytes=record.nbytes, result=result)
 
     def _fitted(self, weight: Weight, entry: Replaced) -> FittedWeight:
-        fit = entry.fits[-1]
         try:
-            mode = mode_of(fit.encoding, fit.mode)
-            return mode.fit(weight.load(), fit, self.dialect.legal[fit.encoding])
+            return composed(weight, self._values(weight), entry.fits, self.dialect.legal)
         except Mistake as mistake:
             raise UsageError(
                 weight.name, who=mistake.who, cannot="fit it", got=mistake.got, needs=mistake.needs
             ) from mistake.__cause__
 
+    def _values(self, weight: Weight) -> NDArray[Any]:
+        """The values that a weight's readers see."""
+        return self._found(weight).decode() if weight.encoded else weight.load()
+
     def _spelled_anew(self, weight: Weight) -> Record:
-        before = self.course.spells_anew
-        assert before is not None
+        return self.dialect.spell(self._found(weight))
+
+    def _found(self, weight: Weight) -> Encoding:
+        """How a weight is compressed in the model."""
+        dialect = dialect_of(self.target)
+        assert dialect is not None
         try:
-            return self.dialect.spell(before.read(self.target.record(weight)))
+            return dialect.read(self.target.record(weight))
         except ValueError as error:
             raise ModelError(
                 f"{self.target.name}, constant {weight.name}",
                 who="milpass",
-                cannot=f"spell it anew for {self.course.format}",
+                cannot="read its values",
                 got=str(error),
-                needs=f"a compressed constant of {self.course.source}",
+                needs=f"a compressed constant as {self.course.source} has it",
             ) from None
 
 
@@ -145,7 +151,7 @@ def _jobs(plan: Plan, course: Course) -> Iterator[Job]:
         yield Job(tuple(together))
 
 
-def _result(quality: Quality, nbits: int) -> Result:
+def _result(quality: Quality, nbits: int | None) -> Result:
     """The quality as the plan states it."""
     return Result(
         nbits=nbits,

@@ -7,9 +7,11 @@ from attrs import evolve, frozen
 from milpass.dialects import DIALECTS, RAISED, Dialect
 from milpass.entries import never
 from milpass.errors import UsageError
+from milpass.granularity import Ungroupable
+from milpass.links import links, stored_bytes
 from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Selected, Skipped
 from milpass.targets import Target
-from milpass.weight import ITEMSIZES, Weight
+from milpass.weight import Weight
 
 
 @frozen
@@ -89,16 +91,26 @@ def _notes(plan: Plan, course: Course) -> list[str]:
 
 
 def _settled(weight: Weight, found: Replaced, course: Course) -> Entry:
-    if refusal := None if not found.is_pending else never(weight):
+    if refusal := _never(weight, found):
         return refusal
     if course.dialect is None or course.refusal:
         return Skipped("opset", course.refusal or "no dialect")
-    if why := course.dialect.refuse(found.fits):
-        return Skipped("opset", why)
-    nbits = found.fits[-1].nbits
-    if nbits is None:
+    if not found.is_pending:
         return found
-    return evolve(found, nbytes=course.dialect.nbytes(nbits, weight.size, ITEMSIZES[weight.dtype]))
+    try:
+        chain = links(weight, found.fits)
+    except Ungroupable as reason:
+        return Skipped("groups", str(reason))
+    if why := course.dialect.refuse(chain):
+        return Skipped("opset", why)
+    return evolve(found, nbytes=stored_bytes(chain, weight))
+
+
+def _never(weight: Weight, found: Replaced) -> Skipped | None:
+    """Why nothing may be stored anew: what is compressed may be decompressed alone."""
+    if not found.is_pending or (weight.encoded and found.fits[0].encoding == "dense"):
+        return None
+    return never(weight)
 
 
 def _check_wanted(target: Target, wanted: str) -> None:

@@ -12,7 +12,7 @@ from attrs import field, frozen, has
 from milpass.errors import NothingCompressed, UsageError
 from milpass.execution import Progress, carry_out
 from milpass.folding import folded
-from milpass.granularity import PerTensor
+from milpass.granularity import GRANULARITIES
 from milpass.legality import Course, course_of, settle
 from milpass.passes import PASSES, Pass
 from milpass.plan import Plan
@@ -122,7 +122,7 @@ class Pipeline:
 
 def vocabulary() -> dict[str, Any]:
     """The words of a pipeline's text, a user's own among them."""
-    return {**PASSES, **SELECTORS, "Pipeline": Pipeline, "PerTensor": PerTensor}
+    return {**PASSES, **SELECTORS, "Pipeline": Pipeline, **GRANULARITIES}
 
 
 def parse(text: str) -> Pipeline:

@@ -13,13 +13,14 @@ from milpass.entries import (
     UNSELECTED,
     VANISHED,
     Entry,
-    Fit,
     Fitted,
     Replaced,
     Result,
     Selected,
     Skipped,
 )
+from milpass.granularity import PerTensor
+from milpass.links import Fit
 from milpass.tabulation import tabulate
 from milpass.weight import Weight
 
@@ -191,11 +192,14 @@ def outcome(entry: Entry) -> str:
     if isinstance(entry, Selected):
         return f"selected by {entry.by}"
     found = entry.result.nbits if isinstance(entry, Replaced) and entry.result else None
-    chain = " in ".join(_fit(fit, found) for fit in entry.fits)
+    chain = " > ".join(_fit(fit, found) for fit in entry.fits)
     return chain if isinstance(entry, Replaced) else f"fitted: {chain}"
 
 
 def _fit(fit: Fit, found: int | None) -> str:
-    """A fit in words; where the data tell the number of bits, the one that was found."""
-    nbits = fit.nbits or found
-    return f"{fit.encoding} {fit.mode}" + (f" {nbits} bits" if nbits else "")
+    """A fit in words; where the data tell the number of bits of a table, those that were found."""
+    nbits = fit.nbits or (found if fit.encoding == "lut" else None)
+    words = [fit.encoding, fit.mode, f"{nbits} bits" if nbits else ""]
+    if fit.granularity != PerTensor():
+        words.append(repr(fit.granularity))
+    return " ".join(filter(None, words))

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Operands that tell how others are to be read.
+DESCRIBING = frozenset({"shape", "axis", "vector_axis", "output_dtype"})
+
+
 @frozen(eq=False)
 class Value:
     """One stored operand: its format's type, its shape, its bytes.
@@ -32,17 +36,39 @@ class Value:
 class Record:
     """One constant operation that yields `shape` of `dtype` from its operands.
 
-    An operand is a stored value or another record, whose result it then names.  `placement` tells where
-    the format keeps operands: as attributes of the operation or as its inputs.
+    An operand is a stored value or the result of another record.  `placement` tells where the format keeps
+    operands: as attributes of the operation or as its inputs.  `before` are the types and shapes of results
+    that it yields before that one.
     """
 
     op_type: str
     placement: Literal["attributes", "inputs"]
     dtype: str
     shape: tuple[int, ...]
-    operands: Mapping[str, Value | Record]
+    operands: Mapping[str, Value | Result]
+    before: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+    @property
+    def results(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The types and shapes of all results."""
+        return (*self.before, (self.dtype, self.shape))
+
+    def result(self, number: int = -1) -> Result:
+        """One of its results, the last unless told otherwise."""
+        return Result(self, number % len(self.results))
 
     @property
     def nbytes(self) -> int:
-        """The bytes of all stored operands, nested ones counted."""
-        return sum(operand.nbytes for operand in self.operands.values())
+        """The bytes of all stored numbers, nested ones counted, those that only describe shapes not."""
+        numbers = [operand for name, operand in self.operands.items() if name not in DESCRIBING]
+        nested = {id(n.record): n.record for n in numbers if isinstance(n, Result)}
+        plain = sum(n.nbytes for n in numbers if isinstance(n, Value))
+        return plain + sum(record.nbytes for record in nested.values())
+
+
+@frozen(eq=False)
+class Result:
+    """One result of an operation, as an operand of another."""
+
+    record: Record
+    number: int

@@ -10,9 +10,12 @@ from attrs import NOTHING, Attribute, fields, frozen, has
 
 from milpass.errors import UsageError
 from milpass.fitting import mode_of, modes
-from milpass.granularity import PerTensor
+from milpass.granularity import GRANULARITIES
 from milpass.passes import PASSES
 from milpass.selectors import SELECTORS
+
+# The encodings whose fits have modes to choose from.
+FITTED = ("lut", "affine")
 
 
 @frozen
@@ -35,9 +38,9 @@ def words() -> tuple[Word, ...]:
     """All words: passes, modes, selectors, granularities, a user's own among them."""
     return (
         *(_of_class("pass", found) for found in PASSES.values()),
-        *(_of_mode("lut", mode) for mode in modes("lut")),
+        *(_of_mode(encoding, mode) for encoding in FITTED for mode in modes(encoding)),
         *(_of_selector(name, found) for name, found in SELECTORS.items()),
-        _of_class("granularity", PerTensor),
+        *(_of_class("granularity", found) for found in GRANULARITIES.values()),
     )
 
 

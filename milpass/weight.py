@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from milpass.granularity import Channels
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -46,7 +48,8 @@ class Reader:
 
     `role` is the role of `input` in `op_type` (see `milpass.roles`), None where it has none;
     `through` names the types of the rearranging operations in between; `at` is where the operation stands,
-    the key of its first result.
+    the key of its first result; `axes` are the constant's own axes of the operation's output and input
+    channels, None where nothing tells.
     """
 
     op_type: str
@@ -55,6 +58,7 @@ class Reader:
     role: str | None = None
     through: tuple[str, ...] = ()
     at: Key | None = None
+    axes: tuple[int, int] | None = None
 
 
 @frozen
@@ -97,6 +101,17 @@ class Weight:
     def nbytes(self) -> int:
         """The bytes of its values, uncompressed."""
         return self.size * ITEMSIZES[self.dtype]
+
+    @property
+    def channels(self) -> Channels:
+        """The axes of its output and input channels, by its readers."""
+        found = sorted({reader.axes for reader in self.readers if reader.axes is not None})
+        if len(found) == 1:
+            return Channels(*found[0])
+        if not found:
+            return Channels()
+        outputs = " and ".join(str(output) for output, _ in found)
+        return Channels(why=f"its readers have their output channels along axes {outputs}")
 
     def load(self) -> NDArray[Any]:
         """The values, as an array of `shape` and `dtype` that must not be written to."""

@@ -257,12 +257,12 @@ def test_exit_codes_of_the_process(model: Path, tmp_path: Path, options: list[st
 
 
 SLOW = """
-import time, milpass.execution
+import time, milpass.composition
 class Slow:
-    def fit(self, array, options, legal_nbits):
+    def fit(self, array, options, terms):
         print("fitting", flush=True)
         time.sleep(60)
-milpass.execution.mode_of = lambda encoding, mode: Slow()
+milpass.composition.mode_of = lambda encoding, mode: Slow()
 from milpass.cli import main
 main(prog_name="milpass")
 """

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
 from milpass.encodings import Encoding
-from milpass.records import Record, Value
+from milpass.links import Link
+from milpass.records import Record, Result, Value
 
-
-class Fit(Protocol):
-    """What a dialect asks of a fit before it is made."""
-
-    encoding: ClassVar[str]
-
-    @property
-    def nbits(self) -> int | None:
-        """Bits an index, None where the data tell."""
+Operands: TypeAlias = Mapping[str, Value | Result]
+# Why a format cannot hold a link, None where it can.
+Rule: TypeAlias = Callable[[Link], "str | None"]
 
 
 @frozen
@@ -26,27 +21,35 @@ class Dialect:
     """One format's spelling of every encoding that it can hold; no I/O.
 
     `spells`: kind of encoding -> its operation; `reads`: operation type -> the encoding of its operands;
-    `legal`: kind of encoding -> the numbers of bits that the format can say, ascending.
+    `legal`: kind of encoding -> the numbers of bits that the format can say, ascending, none where there is
+    no choice; `rules`: what else it asks of a link; `nests`: the chains of more than one link that it has.
     """
 
     name: str
     spells: Mapping[str, Callable[[Any], Record]]
-    reads: Mapping[str, Callable[[Record, Mapping[str, Value]], Encoding]]
+    reads: Mapping[str, Callable[[Record, Operands], Encoding]]
     legal: Mapping[str, tuple[int, ...]]
+    rules: Sequence[Rule] = ()
+    nests: frozenset[tuple[str, ...]] = frozenset()
 
-    def refuse(self, fits: Sequence[Fit]) -> str | None:
-        """Why the format cannot hold a chain of fits, None where it can; no weight is read."""
-        if len(fits) != 1:
-            return f"{self.name}: one encoding inside another is not written yet"
-        fit = fits[0]
-        legal = self.legal.get(fit.encoding, ())
-        if fit.nbits in legal or (fit.nbits is None and legal):
+    def refuse(self, chain: Sequence[Link]) -> str | None:
+        """Why the format cannot hold a chain, None where it can; no weight is read."""
+        kinds = tuple(link.encoding for link in chain)
+        if len(chain) > 1 and kinds not in self.nests:
+            return f"{self.name} has no {' inside '.join(reversed(kinds))}"
+        reasons = (
+            why for link in chain for why in (self._illegal_bits(link), *(r(link) for r in self.rules))
+        )
+        why = next(filter(None, reasons), None)
+        return why and f"{self.name} has {why}"
+
+    def _illegal_bits(self, link: Link) -> str | None:
+        legal = self.legal.get(link.encoding)
+        if legal is None:
+            return f"no {link.encoding}"
+        if link.nbits is None or link.nbits in legal:
             return None
-        return f"{self.name} has no {fit.encoding} of {fit.nbits} bits: {', '.join(map(str, legal))}"
-
-    def nbytes(self, nbits: int, size: int, itemsize: int) -> int:
-        """The bytes that the indices and the table of `size` elements of `itemsize` bytes take."""
-        return -(-size * nbits // 8) + (itemsize << nbits)
+        return f"no {link.encoding} of {link.nbits} bits: {', '.join(map(str, legal))}"
 
     def spell(self, encoding: Encoding) -> Record:
         """The operation that stores an encoding."""
@@ -56,8 +59,21 @@ class Dialect:
         """The encoding that an operation stores, the inverse of `spell`; `ValueError` where it is none."""
         if record.op_type not in self.reads:
             raise ValueError(f"{record.op_type} is not read yet")
-        plain = {name: value for name, value in record.operands.items() if isinstance(value, Value)}
         try:
-            return self.reads[record.op_type](record, plain)
+            return self.reads[record.op_type](record, record.operands)
         except KeyError as missing:
             raise ValueError(f"{record.op_type} without a stored operand {missing}") from None
+        except _Nested as name:
+            raise ValueError(f"{record.op_type} with a compressed operand {name}") from None
+
+
+class _Nested(Exception):
+    """An operand that must be stored is the result of an operation."""
+
+
+def value(operands: Operands, name: str) -> Value:
+    """A stored operand."""
+    found = operands[name]
+    if not isinstance(found, Value):
+        raise _Nested(name)
+    return found

@@ -5,20 +5,26 @@ iOS17 spells as iOS16 does.  Source: `constexpr_ops` of coremltools' iOS16 opera
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import prod
 
 import numpy as np
 from attrs import evolve
 
-from milpass.dialects.base import Dialect
-from milpass.dialects.values import array_of, dense, plain, stored, text
+from milpass.dialects.base import Dialect, Operands, value
+from milpass.dialects.values import array_of, dense, plain, spell_dense, stored, text
 from milpass.encodings import Affine, Cast, Dense, Indices, Lut, Sparse
 from milpass.encodings.dense import STORED
+from milpass.links import Link
 from milpass.records import Record, Value
 
 # encoding -> the numbers of bits that the format can say
-LEGAL: dict[str, tuple[int, ...]] = {"lut": (1, 2, 4, 6, 8)}
+LEGAL: dict[str, tuple[int, ...]] = {
+    "dense": (),
+    "lut": (1, 2, 4, 6, 8),
+    "affine": (8,),
+    "sparse": (),
+    "cast": (),
+}
 
 
 def _shape(shape: tuple[int, ...]) -> Value:
@@ -33,10 +39,10 @@ def _spell_lut(lut: Lut) -> Record:
     return Record("constexpr_lut_to_dense", "attributes", table.dtype, lut.shape, operands)
 
 
-def _read_lut(record: Record, operands: Mapping[str, Value]) -> Lut:
+def _read_lut(record: Record, operands: Operands) -> Lut:
     """The table and the indices of a `constexpr_lut_to_dense`."""
-    table, packed = operands["lut"].data, operands["indices"].data
-    shape = tuple(int(n) for n in operands["shape"].data)
+    table, packed = value(operands, "lut").data, value(operands, "indices").data
+    shape = tuple(int(n) for n in value(operands, "shape").data)
     nbits = max(int(table.size).bit_length() - 1, 0)
     if nbits not in LEGAL["lut"] or 1 << nbits != table.size or packed.size != -(-prod(shape) * nbits // 8):
         raise ValueError(f"a table of {table.size} entries with {packed.size} bytes of indices")
@@ -46,28 +52,28 @@ def _read_lut(record: Record, operands: Mapping[str, Value]) -> Lut:
 
 def _spell_affine(affine: Affine) -> Record:
     """A `constexpr_affine_dequantize`: scale and zero point for the tensor, or for each place on an axis."""
-    assert affine.offset is not None
+    offset = np.zeros(affine.scale.shape, np.int8) if affine.offset is None else affine.offset
     axes = [axis for axis, count in enumerate(affine.scale.shape) if count > 1]
     assert len(axes) <= 1
     flat = (-1,) if axes else ()
     operands = {
         "quantized_data": stored(affine.inner),
         "scale": plain(affine.scale.reshape(flat)),
-        "zero_point": plain(affine.offset.reshape(flat)),
+        "zero_point": plain(offset.reshape(flat)),
         "axis": plain(np.array(axes[0] if axes else 0, np.int32)),
     }
     dtype = STORED[affine.scale.dtype.name]
     return Record("constexpr_affine_dequantize", "attributes", dtype, affine.shape, operands)
 
 
-def _read_affine(record: Record, operands: Mapping[str, Value]) -> Affine:
+def _read_affine(record: Record, operands: Operands) -> Affine:
     """The values, scales and zero points of a `constexpr_affine_dequantize`."""
-    data = dense(operands["quantized_data"])
+    data = dense(value(operands, "quantized_data"))
     rank = len(data.shape)
-    axis = int(operands["axis"].data[0])
+    axis = int(value(operands, "axis").data[0])
     if not -rank <= axis < max(rank, 1):
         raise ValueError(f"axis {axis} of a tensor of rank {rank}")
-    scale, zero = array_of(operands["scale"]), array_of(operands["zero_point"])
+    scale, zero = array_of(value(operands, "scale")), array_of(value(operands, "zero_point"))
     lengths = [1] * rank
     if scale.size > 1 or zero.size > 1:
         lengths[axis] = data.shape[axis]
@@ -84,13 +90,13 @@ def _spell_sparse(sparse: Sparse) -> Record:
     return Record("constexpr_sparse_to_dense", "attributes", values.dtype, sparse.shape, operands)
 
 
-def _read_sparse(record: Record, operands: Mapping[str, Value]) -> Sparse:
+def _read_sparse(record: Record, operands: Operands) -> Sparse:
     """The mask and the values of a `constexpr_sparse_to_dense`."""
-    shape = tuple(int(n) for n in operands["shape"].data)
-    packed = operands["mask"].data
+    shape = tuple(int(n) for n in value(operands, "shape").data)
+    packed = value(operands, "mask").data
     if packed.size != -(-prod(shape) // 8):
         raise ValueError(f"{packed.size} bytes of mask for the shape {shape}")
-    return under_mask(Indices.unpacked(packed, shape, 1), operands["nonzero_data"])
+    return under_mask(Indices.unpacked(packed, shape, 1), value(operands, "nonzero_data"))
 
 
 def under_mask(mask: Indices, values: Value) -> Sparse:
@@ -109,14 +115,37 @@ def spell_cast(cast: Cast) -> Record:
     return Record("constexpr_cast", "attributes", cast.dtype, cast.shape, operands)
 
 
-def read_cast(record: Record, operands: Mapping[str, Value]) -> Cast:
+def read_cast(record: Record, operands: Operands) -> Cast:
     """The values of a `constexpr_cast`."""
-    return Cast(dense(operands["source_val"]), str(operands["output_dtype"].data[0]))
+    return Cast(dense(value(operands, "source_val")), str(value(operands, "output_dtype").data[0]))
+
+
+def _one_table(link: Link) -> str | None:
+    """No groups of tables, no vectors."""
+    if link.encoding != "lut" or (prod(link.groups) == 1 and link.vector == 1):
+        return None
+    if link.vector > 1:
+        return "no tables of vectors; iOS18 has"
+    return f"one table for a weight, not {prod(link.groups)}; iOS18 has several"
+
+
+def _scales_along_one_axis(link: Link) -> str | None:
+    """Scales for the tensor or for each place along one axis."""
+    counts = [(n, length) for n, length in zip(link.groups, link.shape, strict=True) if n > 1]
+    if link.encoding != "affine" or not counts or counts == [(counts[0][1],) * 2]:
+        return None
+    return f"scales for a tensor or a channel, not {link.groups} for {link.shape}; iOS18 has blocks"
 
 
 IOS16 = Dialect(
     "iOS16",
-    spells={"lut": _spell_lut, "affine": _spell_affine, "sparse": _spell_sparse, "cast": spell_cast},
+    spells={
+        "dense": spell_dense,
+        "lut": _spell_lut,
+        "affine": _spell_affine,
+        "sparse": _spell_sparse,
+        "cast": spell_cast,
+    },
     reads={
         "constexpr_lut_to_dense": _read_lut,
         "constexpr_affine_dequantize": _read_affine,
@@ -124,5 +153,6 @@ IOS16 = Dialect(
         "constexpr_cast": read_cast,
     },
     legal=LEGAL,
+    rules=(_one_table, _scales_along_one_axis),
 )
 IOS17 = evolve(IOS16, name="iOS17")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from milpass import packing
 from milpass.encodings import Dense, Encoding, Indices
 from milpass.encodings.dense import STORED
-from milpass.records import Value
+from milpass.records import Record, Value
 
 _INTEGER = re.compile(r"(u?)int([1-7])$")
 
@@ -21,6 +21,12 @@ def plain(array: NDArray[Any]) -> Value:
     """An array of a type that numpy has, as an operand."""
     array = np.asarray(array)
     return Value(STORED.get(array.dtype.name, array.dtype.name), array.shape, array.reshape(-1))
+
+
+def spell_dense(encoding: Dense) -> Record:
+    """A plain constant, as every format has it: its values are an attribute."""
+    value = plain(encoding.array)
+    return Record("const", "attributes", value.dtype, value.shape, {"val": value})
 
 
 def text(string: str) -> Value:

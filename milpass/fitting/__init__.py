@@ -1,6 +1,6 @@
 """How the numbers of an encoding are chosen: a folder for each encoding, in it a file for each mode.
 
-A mode's file has `fit(array, options, legal_nbits)` and says by `NBITS` who chooses the number of bits; it
+A mode's file has `fit(array, options, terms)` and says by `NBITS` who chooses the number of bits; it
 is imported when it is first asked for.
 """
 

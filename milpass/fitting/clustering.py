@@ -29,13 +29,15 @@ GUESSES = 8
 class Clustering:
     """Intervals `edges[i]:edges[i + 1]` of the distinct values, their means, and the squared error.
 
-    No clustering of as many intervals costs less than `bound`, which equals `cost` up to rounding.
+    No clustering of as many intervals costs less than `bound`, which equals `cost` up to rounding; `price`
+    is that of a cluster at which it was found, None where there was nothing to search.
     """
 
     edges: NDArray[np.int64]
     means: NDArray[np.float64]
     cost: float
     bound: float
+    price: float | None = None
 
 
 @frozen(eq=False)
@@ -97,13 +99,16 @@ class _Sweeper:
         return _Path(price, np.array(edges[::-1]), float(self._best[-1, 0]))
 
 
-def cluster(distribution: Distribution, k: int) -> Clustering:
-    """The clustering of least squared error into at most k intervals, k >= 2."""
+def cluster(distribution: Distribution, k: int, *, near: float | None = None) -> Clustering:
+    """The clustering of least squared error into at most k intervals, k >= 2.
+
+    `near` is a price from which to begin, such as that of a similar distribution.
+    """
     size = distribution.values.size
     if size <= k:
         return Clustering(np.arange(size + 1), distribution.values.copy(), 0.0, 0.0)
     sweeper = _Sweeper(distribution, exact=False)
-    guess = _first_guess(sweeper.spread, k)
+    guess = near or _first_guess(sweeper.spread, k)
     found = _search(sweeper, k, guess, noise=sweeper.noise)
     if found and sweeper.noise <= TOLERATED_NOISE * found.cost:
         return _measured(distribution, found)
@@ -189,4 +194,4 @@ def _measured(distribution: Distribution, found: _Found) -> Clustering:
     offsets = values - np.repeat(values[starts], lengths)
     means = values[starts] + np.add.reduceat(counts * offsets, starts) / mass
     cost = float(np.sum(counts * np.square(values - np.repeat(means, lengths))))
-    return Clustering(edges, means, cost, min(found.bound, cost))
+    return Clustering(edges, means, cost, min(found.bound, cost), found.price)

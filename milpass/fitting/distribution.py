@@ -21,14 +21,26 @@ class Distribution:
     counts: NDArray[np.float64]
 
     @classmethod
-    def of(cls, array: NDArray[Any]) -> Distribution:
-        """The distribution of a weight (fp16 or fp32); raises `NotFittable` for NaN and infinity."""
+    def of(cls, array: NDArray[Any], importance: NDArray[np.float64] | None = None) -> Distribution:
+        """The distribution of a weight (fp16, fp32 or (u)int8); raises `NotFittable` for NaN and infinity.
+
+        With `importance`, of one shape with it, the counts are its sums over equal elements.
+        """
         check_filled(array)
+        if importance is not None:
+            return _weighed(array.reshape(-1), importance.reshape(-1))
         with np.errstate(invalid="ignore"):  # a signalling NaN, which is told below
             values, counts = _READINGS[array.dtype.type](array.reshape(-1))
         if not (np.isfinite(values[0]) and np.isfinite(values[-1])):
             raise NotFittable(_non_finite(array))
         return cls(values + 0.0, counts)  # adding zero makes 0.0 of -0.0
+
+    @property
+    def counted(self) -> Distribution:
+        """The values whose count is not zero."""
+        if self.counts.all():
+            return self
+        return Distribution(self.values[self.counts > 0], self.counts[self.counts > 0])
 
     @property
     def signal(self) -> float:
@@ -50,10 +62,27 @@ def _of_fp32(flat: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
     return ascending[starts].astype(np.float64), counts
 
 
+def _of_bytes(flat: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Count the 256 values."""
+    least = np.iinfo(flat.dtype).min
+    counts = np.bincount(flat.astype(np.int16) - least, minlength=256)
+    values = np.flatnonzero(counts)
+    return (values + least).astype(np.float64), counts[values].astype(np.float64)
+
+
 _READINGS: dict[type, Callable[[NDArray[Any]], tuple[NDArray[np.float64], NDArray[np.float64]]]] = {
     np.float16: _of_fp16,
     np.float32: _of_fp32,
+    np.int8: _of_bytes,
+    np.uint8: _of_bytes,
 }
+
+
+def _weighed(flat: NDArray[Any], importance: NDArray[np.float64]) -> Distribution:
+    """Sums of importance over equal elements."""
+    check_finite(flat)
+    values, places = np.unique(flat.astype(np.float64) + 0.0, return_inverse=True)
+    return Distribution(values, np.bincount(places.reshape(-1), importance, values.size).astype(np.float64))
 
 
 def _merge_equal(

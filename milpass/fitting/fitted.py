@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
+import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
@@ -13,9 +14,9 @@ from milpass.encodings import Encoding
 
 @frozen
 class Quality:
-    """How well an encoding meets its weight, all sums over the elements in float64.
+    """How well an encoding meets its weight, all sums over the elements in float64, by their importance.
 
-    `squared_error` and `max_error` are of the stored table; `signal` is the sum of squares of the weight.
+    `squared_error` and `max_error` are of what is stored; `signal` is the sum of squares of the weight.
     `optimum` is the squared error of the best table of real numbers, before it is rounded to the stored
     dtype, and `bound` what the fit proves no table can go below; None where a mode seeks no optimum.
     """
@@ -25,6 +26,42 @@ class Quality:
     signal: float
     optimum: float | None = None
     bound: float | None = None
+
+    @classmethod
+    def total(cls, parts: Sequence[Quality]) -> Quality:
+        """Of a weight whose parts were fitted one by one."""
+        return cls(
+            sum(part.squared_error for part in parts),
+            max((part.max_error for part in parts), default=0.0),
+            sum(part.signal for part in parts),
+            _sum_or_none([part.optimum for part in parts]),
+            _sum_or_none([part.bound for part in parts]),
+        )
+
+
+def _sum_or_none(terms: Sequence[float | None]) -> float | None:
+    known = [term for term in terms if term is not None]
+    return sum(known) if len(known) == len(terms) else None
+
+
+@frozen(eq=False)
+class Terms:
+    """What a fit has to keep to, beside its own options.
+
+    `legal_nbits` ascends: the numbers of bits that the model's format can say.  `groups` are the numbers of
+    groups along each axis of the weight.  `mask` (bool, of the weight's shape) tells the elements that are
+    stored at all, `importance` (float64, of its shape) what an error in each costs; None: all, alike.
+    """
+
+    legal_nbits: Sequence[int]
+    groups: tuple[int, ...] = ()
+    mask: NDArray[np.bool_] | None = None
+    importance: NDArray[np.float64] | None = None
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether all elements are one group and count alike."""
+        return set(self.groups) <= {1} and self.mask is None and self.importance is None
 
 
 @frozen
@@ -47,6 +84,42 @@ class LutOptions(Protocol):
         """A user's own function that makes the table."""
 
 
+class AffineOptions(Protocol):
+    """What a fit of whole numbers needs to know."""
+
+    @property
+    def nbits(self) -> int | None:
+        """Bits a number."""
+
+    @property
+    def range(self) -> str:
+        """Which part of the values the numbers span: "minmax", all; "mse", what makes the least error."""
+
+    @property
+    def signed(self) -> bool:
+        """Whether numbers go below zero."""
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether zero points are stored."""
+
+
+class PruningOptions(Protocol):
+    """What pruning needs to know: one of three rules."""
+
+    @property
+    def sparsity(self) -> float | None:
+        """The share of elements that become zero."""
+
+    @property
+    def threshold(self) -> float | None:
+        """The magnitude below which they do."""
+
+    @property
+    def n_m(self) -> tuple[int, int] | None:
+        """How many of how many neighbours do."""
+
+
 class Mode(Protocol):
     """A mode: how the numbers are chosen."""
 
@@ -54,11 +127,8 @@ class Mode(Protocol):
     def NBITS(self) -> Literal["given", "found", "either"]:
         """Who chooses the number of bits: "given" by the pass, "found" from the data, or "either"."""
 
-    def fit(self, array: NDArray[Any], options: LutOptions, legal_nbits: Sequence[int]) -> FittedWeight:
-        """Fit `array` (fp16 or fp32, any shape); raises `NotFittable` where its data forbid it.
-
-        `legal_nbits` ascends: the numbers of bits that the model's format can say.
-        """
+    def fit(self, array: NDArray[Any], options: Any, terms: Terms) -> FittedWeight:
+        """Fit `array` (fp16, fp32 or int8, any shape); raises `NotFittable` where its data forbid it."""
 
 
 class NotFittable(Exception):

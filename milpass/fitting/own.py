@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 from attrs import frozen
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from milpass.errors import UsageError
 from milpass.fitting import OWN, modes
-from milpass.fitting.fitted import FittedWeight, LutOptions
+from milpass.fitting.fitted import FittedWeight, LutOptions, Terms
 from milpass.fitting.lut.custom import fit_by
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -27,12 +27,12 @@ class OwnMode:
     def __doc__(self) -> str | None:  # type: ignore[override]
         return self.function.__doc__
 
-    def fit(self, array: NDArray[Any], options: LutOptions, legal_nbits: Sequence[int]) -> FittedWeight:
+    def fit(self, array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
         """Take the table that the function gives, alone or with the indices."""
         nbits = options.nbits
         assert nbits is not None
         name = self.function.__name__
-        return fit_by(lambda weight: self.function(weight, nbits), name, array, nbits, legal_nbits)
+        return fit_by(lambda weight: self.function(weight, nbits), name, array, nbits, terms.legal_nbits)
 
 
 def lut_mode(function: Function) -> Function:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
+from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
@@ -16,17 +17,34 @@ from milpass.fitting.fitted import FittedWeight, Quality
 Part: TypeAlias = Callable[[int, int], NDArray[np.uint8]]
 
 
-def palettized(
-    array: NDArray[Any],
-    distribution: Distribution,
-    entries: NDArray[np.float64],
-    nbits: int,
-    *,
-    optimum: float | None = None,
-    bound: float | None = None,
-) -> FittedWeight:
-    """Store ascending `entries` in the weight's dtype; each element gets its nearest, of two the lower."""
-    table = filled(entries, nbits, array.dtype)
+@frozen(eq=False)
+class Entries:
+    """Ascending real-numbered entries, with the squared error of the best ones and what is proven of it."""
+
+    reals: NDArray[np.float64]
+    optimum: float | None = None
+    bound: float | None = None
+
+
+@frozen(eq=False)
+class Table:
+    """A stored table (flat, of the weight's dtype), the index of each element, and how good they are."""
+
+    stored: NDArray[Any]
+    part: Part
+    quality: Quality
+
+
+def palettized(array: NDArray[Any], distribution: Distribution, entries: Entries, nbits: int) -> FittedWeight:
+    """One table for a whole weight."""
+    found = table_of(array, distribution, entries, nbits)
+    shaped = found.stored.reshape((1,) * array.ndim + (-1, 1))
+    return FittedWeight(Lut(Indices(array.shape, nbits, found.part), Dense(shaped)), found.quality)
+
+
+def table_of(array: NDArray[Any], distribution: Distribution, entries: Entries, nbits: int) -> Table:
+    """Store entries in the weight's dtype; each element gets its nearest, of two the lower."""
+    table = filled(entries.reals, nbits, array.dtype)
     reals = table.astype(np.float64)
     ends = np.searchsorted(distribution.values, (reals[:-1] + reals[1:]) / 2, side="right")
     lengths = np.diff(ends, prepend=0, append=distribution.values.size)
@@ -35,35 +53,18 @@ def palettized(
         squared_error=float(np.sum(distribution.counts * np.square(errors))),
         max_error=float(errors.max()),
         signal=distribution.signal,
-        optimum=optimum,
-        bound=bound,
+        optimum=entries.optimum,
+        bound=entries.bound,
     )
-    part = _INDEXING[array.dtype.type](array, distribution, ends, nbits)
-    shaped = table.reshape((1,) * array.ndim + (-1, 1))
-    return FittedWeight(Lut(Indices(array.shape, nbits, part), Dense(shaped)), quality)
+    return Table(table, _INDEXING[array.dtype.type](array, distribution, ends, nbits), quality)
 
 
 def filled(entries: NDArray[Any], nbits: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """A table of 2**nbits entries, filled up with the last one, which is never chosen twice."""
     table = np.empty(1 << nbits, dtype)
-    table[: entries.size] = entries
+    table[: entries.size] = np.rint(entries) if dtype.kind in "iu" else entries
     table[entries.size :] = table[entries.size - 1]
     return table
-
-
-def measured(array: NDArray[Any], lut: Lut) -> Quality:
-    """How well a table with its indices meets the weight, element by element."""
-    table = lut.inner.decode().reshape(-1).astype(np.float64)
-    flat = array.reshape(-1)
-    squared, greatest, signal, start = 0.0, 0.0, 0.0, 0
-    for indices in lut.indices.parts():
-        values = flat[start : start + indices.size].astype(np.float64)
-        errors = np.abs(values - table[indices])
-        squared += float(np.sum(np.square(errors)))
-        signal += float(np.sum(np.square(values)))
-        greatest = max(greatest, float(errors.max()))
-        start += indices.size
-    return Quality(squared, greatest, signal)
 
 
 def indexed_by_pattern(array: NDArray[Any], patterns: NDArray[Any]) -> Part:
@@ -121,8 +122,24 @@ def _of_fp32(
     return part
 
 
+def _of_bytes(array: NDArray[Any], distribution: Distribution, ends: NDArray[np.intp], nbits: int) -> Part:
+    """Look up each of the 256 values."""
+    least = np.iinfo(array.dtype).min
+    index_of = np.zeros(256, np.uint8)
+    places = distribution.values.astype(np.intp) - least
+    index_of[places] = np.searchsorted(ends, np.arange(distribution.values.size), side="right")
+    flat = np.ascontiguousarray(array).reshape(-1)
+
+    def part(start: int, stop: int) -> NDArray[np.uint8]:
+        return index_of[flat[start:stop].astype(np.int16) - least]
+
+    return part
+
+
 _Indexing: TypeAlias = Callable[[NDArray[Any], Distribution, NDArray[np.intp], int], Part]
 _INDEXING: dict[type, _Indexing] = {
     np.float16: _of_fp16,
     np.float32: _of_fp32,
+    np.int8: _of_bytes,
+    np.uint8: _of_bytes,
 }

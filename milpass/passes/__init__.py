@@ -14,9 +14,16 @@ from milpass.passes.base import Pass, choosing, described
 from milpass.selectors import SELECTORS
 
 if TYPE_CHECKING:
+    from milpass.passes.decompress import decompress
     from milpass.passes.deselect_weights import deselect_weights
+    from milpass.passes.fit_affine import fit_affine
+    from milpass.passes.fit_cast import fit_cast
     from milpass.passes.fit_lut import fit_lut
+    from milpass.passes.prune_weights import prune_weights
+    from milpass.passes.replace_const_with_affine import replace_const_with_affine
+    from milpass.passes.replace_const_with_cast import replace_const_with_cast
     from milpass.passes.replace_const_with_lut import replace_const_with_lut
+    from milpass.passes.replace_const_with_sparse import replace_const_with_sparse
     from milpass.passes.select_weights import select_weights
 
 PASSES: dict[str, type[Pass]] = {
@@ -64,10 +71,17 @@ __all__ = [
     "Pass",
     "as_pass",
     "choosing",
+    "decompress",
     "described",
     "deselect_weights",
+    "fit_affine",
+    "fit_cast",
     "fit_lut",
+    "prune_weights",
+    "replace_const_with_affine",
+    "replace_const_with_cast",
     "replace_const_with_lut",
+    "replace_const_with_sparse",
     "select_weights",
 ]
 

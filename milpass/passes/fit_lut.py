@@ -7,12 +7,10 @@ from typing import Any, ClassVar
 
 from attrs import Attribute, field, frozen
 
-from milpass.errors import UsageError
 from milpass.fitting import mode_of, modes
 from milpass.granularity import Granularity, PerTensor
-from milpass.passes.base import Pass, argument, described
-from milpass.plan import Entry, Fitted, Plan, Selected
-from milpass.weight import Weight
+from milpass.passes._kinds import FittingPass, check_granularity, one_of, refused
+from milpass.passes.base import Pass, described
 
 
 def _is_count(value: object) -> bool:
@@ -30,48 +28,50 @@ NBITS: dict[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
-def _refused(instance: Pass, attribute: Attribute[Any], value: object, needs: str) -> UsageError:
-    return UsageError(
-        argument(attribute, instance),
-        who="fit_lut",
-        cannot="fit a table with it",
-        got=repr(value),
-        needs=needs,
-    )
-
-
 def _check_mode(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or value not in modes("lut"):
-        raise _refused(instance, attribute, value, " or ".join(map(repr, modes("lut"))))
+        raise refused(instance, attribute, value, " or ".join(map(repr, modes("lut"))))
 
 
 def _check_nbits(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
     will_do, needs = NBITS[mode_of("lut", instance.mode).NBITS]
     if not will_do(value):
-        raise _refused(instance, attribute, value, needs)
+        raise refused(instance, attribute, value, needs)
 
 
-def _check_granularity(instance: Pass, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, PerTensor):
-        raise _refused(instance, attribute, value, "PerTensor(), all that this version carries out")
+def _check_granularity(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
+    check_granularity(instance, attribute, value)
+    if value != PerTensor():
+        _check_divides(instance, attribute, value)
+
+
+def _check_inside(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
+    one_of(None, "sparse", "affine")(instance, attribute, value)
+    if value is not None:
+        _check_divides(instance, attribute, value)
+
+
+def _check_divides(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
+    """Refuse parts of a weight to a mode that makes one table for the whole of it."""
+    if not getattr(mode_of("lut", instance.mode), "DIVIDES", False):
+        needs = f"{attribute.default!r} in mode {instance.mode!r}, which looks at whole weights"
+        raise refused(instance, attribute, value, needs)
 
 
 def _check_not_yet(instance: Pass, attribute: Attribute[Any], value: object) -> None:
     """Fields that texts may already name, and that this version carries out at their default only."""
     if type(value) is not type(attribute.default) or value != attribute.default:
-        raise _refused(
-            instance, attribute, value, f"{attribute.default!r}, all that this version carries out"
-        )
+        raise refused(instance, attribute, value, f"{attribute.default!r}, all that this version carries out")
 
 
 def _check_function(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
     if instance.mode != "custom":
         if value is not None:
-            raise _refused(
+            raise refused(
                 instance, attribute, value, f"None in mode {instance.mode!r}; mode 'custom' uses it"
             )
     elif not callable(value) and not _is_reference(value):
-        raise _refused(instance, attribute, value, "a function of a weight, or its name as 'module:name'")
+        raise refused(instance, attribute, value, "a function of a weight, or its name as 'module:name'")
 
 
 def _is_reference(value: object) -> bool:
@@ -82,7 +82,7 @@ def _is_reference(value: object) -> bool:
 
 
 @frozen(repr=False)
-class fit_lut(Pass):
+class fit_lut(FittingPass):
     """Fit a look-up table (palette) of 2**nbits entries to each selected weight.
 
     The table has the weight's dtype.  But for mode "custom", entries ascend and an element gets its nearest
@@ -100,7 +100,9 @@ class fit_lut(Pass):
         metadata=described("Bits an index; the table has 2**nbits entries.", option=int, shown=True),
     )
     granularity: Granularity = field(
-        default=PerTensor(), validator=_check_granularity, metadata=described("Who shares a table.")
+        default=PerTensor(),
+        validator=_check_granularity,
+        metadata=described("Who shares a table: PerTensor(), PerChannel(), ..."),
     )
     cluster_dim: int = field(
         default=1, validator=_check_not_yet, metadata=described("Elements that one index stands for.")
@@ -111,8 +113,12 @@ class fit_lut(Pass):
     importance: None = field(
         default=None, validator=_check_not_yet, metadata=described("What an error in each element costs.")
     )
-    inside: None = field(
-        default=None, validator=_check_not_yet, metadata=described("The encoding to nest the table in.")
+    inside: str | None = field(
+        default=None,
+        validator=_check_inside,
+        metadata=described(
+            "The encoding to nest the table in: 'sparse' or 'affine'; None: the weight itself."
+        ),
     )
     lut_function: Callable[[Any], Any] | str | None = field(
         default=None,
@@ -125,10 +131,3 @@ class fit_lut(Pass):
     )
 
     encoding: ClassVar[str] = "lut"
-
-    def fold(self, plan: Plan) -> Plan:
-        """Say of each selected weight how it is to be fitted."""
-        return plan.update(self._entry)
-
-    def _entry(self, weight: Weight, entry: Entry) -> Entry:
-        return Fitted((self,)) if isinstance(entry, Selected) else entry

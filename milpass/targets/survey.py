@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
-from milpass.roles import BARRED, REARRANGING, WEIGHT_ROLES, role
+from milpass.roles import BARRED, REARRANGING, WEIGHT_ROLES, Axes, channel_axes, role
 from milpass.weight import Key, Reader, Weight
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 class Operation:
     """One operation; `live` is its home's own object, so that edits of that are edits of the model.
 
-    `module` is the path of the source's module that it was converted from, None where none is recorded.
+    `module` is the path of the source's module that it was converted from, None where none is recorded;
+    `operand` gives the value of a small constant operand by its input's name, None where it is none;
+    `sources` are the results that its inputs take, by their names.
     """
 
     type: str
@@ -26,7 +28,9 @@ class Operation:
     at: Key
     live: Any
     module: str | None = None
+    operand: Callable[[str], Any] = lambda _: None
     results: list[Definition] = field(factory=list)
+    sources: dict[str, Definition] = field(factory=dict)
     reads_input: bool = False
     gives_output: bool = False
 
@@ -34,6 +38,15 @@ class Operation:
         """A result of it."""
         self.results.append(Definition(key, self))
         return self.results[-1]
+
+    def operands(self) -> list[Operation]:
+        """The operations whose results only this one uses to decompress a constant, innermost last."""
+        found = []
+        for source in self.sources.values() if self.decompresses else ():
+            users = {id(user) for result in source.op.results for user, _ in result.uses}
+            if users == {id(self)} and source.op not in found:
+                found += [source.op, *source.op.operands()]
+        return found
 
     @property
     def decompresses(self) -> bool:
@@ -103,6 +116,7 @@ class Survey:
         """Note that an operation reads a result, a parameter of a block (its owner), or an input (None)."""
         if isinstance(source, Definition):
             source.uses.append((op, name))
+            op.sources[name] = source
         elif source is None:
             op.reads_input = True
         else:
@@ -134,22 +148,18 @@ class Survey:
         else:
             self.flows.append((writer, op))
 
-    def readers(self, definition: Definition) -> tuple[Reader, ...]:
-        """The operations that use a result, directly or through rearranging ones."""
-        readers = (
-            Reader(op.type, op.name, name, role(op.type, name), through, op.at)
-            for op, name, through in self._uses(definition)
-        )
-        return tuple(dict.fromkeys(readers))
+    def readers(self, definition: Definition, rank: int) -> tuple[Reader, ...]:
+        """The operations that use a result of a rank, directly or through rearranging ones."""
+        return tuple(dict.fromkeys(_reader(*use, rank) for use in self._uses(definition)))
 
-    def _uses(self, definition: Definition) -> Iterator[tuple[Operation, str, tuple[str, ...]]]:
-        """Each use of a result: operation, input, and the types of the rearranging operations in between."""
-        waiting: list[tuple[Definition, tuple[str, ...]]] = [(definition, ())]
+    def _uses(self, definition: Definition) -> Iterator[tuple[Operation, str, tuple[Operation, ...]]]:
+        """Each use of a result: operation, input, and the rearranging operations in between."""
+        waiting: list[tuple[Definition, tuple[Operation, ...]]] = [(definition, ())]
         while waiting:
             current, through = waiting.pop()
             for op, name in current.uses:
                 if REARRANGING.get(op.type) == name:
-                    waiting += [(result, (*through, op.type)) for result in op.results]
+                    waiting += [(result, (*through, op)) for result in op.results]
                 else:
                     yield op, name, through
 
@@ -173,3 +183,19 @@ class Survey:
         uses = [(op, reader) for op in self.operations for result in op.results for reader, _ in result.uses]
         pairs = [tuple(self._merged.get(op.at, op.at) for op in pair) for pair in (*uses, *self.flows)]
         return Graph(nodes, [(source, reader) for source, reader in pairs if {source, reader} <= known])
+
+
+def _reader(op: Operation, name: str, through: tuple[Operation, ...], rank: int) -> Reader:
+    types = tuple(each.type for each in through)
+    return Reader(op.type, op.name, name, role(op.type, name), types, op.at, _axes(op, name, through, rank))
+
+
+def _axes(op: Operation, name: str, through: tuple[Operation, ...], rank: int) -> Axes | None:
+    """The axes of a constant that become an operand's channels, through casts and transpositions."""
+    axes = channel_axes(op.type, name, op.operand, rank)
+    for each in reversed(through):
+        if axes is None or each.type == "cast":
+            continue
+        order = each.operand("perm") if each.type == "transpose" else None
+        axes = None if order is None else (int(order[axes[0]]) % rank, int(order[axes[1]]) % rank)
+    return axes

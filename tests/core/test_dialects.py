@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -12,9 +13,11 @@ from milpass.dialects import DIALECTS
 from milpass.dialects.ios16 import IOS16
 from milpass.dialects.ios18 import IOS18
 from milpass.encodings import Encoding, Lut
+from milpass.links import Link, links, stored_bytes
 from milpass.passes import fit_lut
 from milpass.records import Record, Value
 from milpass.testing.strategies.encodings import encodings, flat_luts, grouped_luts
+from milpass.weight import Key, Source, Weight
 from tests.encodings import packed_by_numpy
 from tests.strategies import quick
 
@@ -86,31 +89,74 @@ def assert_operands(record: Record, expected: dict[str, tuple[str, tuple[int, ..
 @FEW
 @given(encoding=flat_luts(LEGAL["iOS16"]))
 def test_bytes_of_indices_and_table_are_predicted(name: str, encoding: Lut) -> None:
-    dialect = DIALECTS[name]
-    operands = dialect.spell(encoding).operands
-    table, size = encoding.inner.decode(), encoding.indices.size
-    predicted = dialect.nbytes(encoding.indices.nbits, size, table.itemsize)
-    assert predicted == operands["indices"].nbytes + operands["lut"].nbytes
+    operands = DIALECTS[name].spell(encoding).operands
+    assert stored_bytes(links(weight_of(encoding), [fit_of(encoding)]), weight_of(encoding)) == sum(
+        operands[each].nbytes for each in ("indices", "lut")
+    )
 
 
 @pytest.mark.parametrize("nbits", range(1, 9))
 @pytest.mark.parametrize("name", DIALECTS)
 def test_bits_that_a_format_cannot_say_are_refused_in_words(name: str, nbits: int) -> None:
-    refusal = DIALECTS[name].refuse([fit_lut(nbits=nbits)])
+    refusal = DIALECTS[name].refuse([link("lut", nbits)])
     legal = ", ".join(map(str, LEGAL[name]))
     assert refusal == (None if nbits in LEGAL[name] else f"{name} has no lut of {nbits} bits: {legal}")
 
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_bits_that_the_data_tell_are_not_refused_before(name: str) -> None:
-    assert DIALECTS[name].refuse([fit_lut(mode="unique")]) is None
+    assert DIALECTS[name].refuse([link("lut", None)]) is None
 
 
-def test_chains_are_refused() -> None:
-    fit = fit_lut(nbits=4)
-    for fits in ([fit, fit], []):
-        refusal = IOS16.refuse(fits)
-        assert refusal and "inside another" in refusal
+KINDS = ("dense", "lut", "affine", "sparse", "cast")
+# As coremltools' joint compression writes them, and tables over whole numbers.
+NESTED = {
+    ("sparse", "lut"),
+    ("sparse", "affine"),
+    ("lut", "affine"),
+    ("affine", "lut"),
+    ("sparse", "lut", "affine"),
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_chains_that_a_format_cannot_say_are_refused_in_words(name: str) -> None:
+    for chain in (*product(KINDS, repeat=2), *product(KINDS, repeat=3)):
+        refusal = DIALECTS[name].refuse([link(kind, 4 if kind == "lut" else None) for kind in chain])
+        legal = chain in NESTED and LEGAL[name] == LEGAL["iOS18"]
+        assert refusal == (None if legal else f"{name} has no {' inside '.join(chain[::-1])}")
+
+
+@pytest.mark.parametrize("name", ["iOS16", "iOS17"])
+@pytest.mark.parametrize(
+    ("refused", "why"),
+    [
+        (Link("lut", 4, (8, 4), (8, 1)), "one table for a weight, not 8; iOS18 has several"),
+        (Link("lut", 4, (8, 4), (1, 1), vector=2), "no tables of vectors; iOS18 has"),
+        (Link("affine", 8, (8, 4), (8, 2)), "scales for a tensor or a channel, not (8, 2) for (8, 4)"),
+        (Link("affine", 8, (8, 4), (8, 4)), "scales for a tensor or a channel, not (8, 4) for (8, 4)"),
+        (Link("affine", 4, (8, 4), (8, 1)), "no affine of 4 bits: 8"),
+    ],
+)
+def test_groups_that_ios16_cannot_say_are_refused_in_words(name: str, refused: Link, why: str) -> None:
+    refusal = DIALECTS[name].refuse([refused])
+    assert refusal and refusal.startswith(f"{name} has {why}")
+    assert (refused.nbits == 4 and refused.encoding == "affine") or IOS18.refuse([refused]) is None
+    assert DIALECTS[name].refuse([Link("affine", 8, (8, 4), (1, 4))]) is None
+    assert DIALECTS[name].refuse([Link("affine", 8, (8, 4), (1, 1))]) is None
+
+
+def link(kind: str, nbits: int | None) -> Link:
+    return Link(kind, nbits, (4, 4), (1, 1))
+
+
+def weight_of(encoding: Encoding) -> Weight:
+    dtype = NAMES[encoding.decode().dtype.name]
+    return Weight(Key("main", (), "w"), encoding.shape, dtype, Source("", 0))
+
+
+def fit_of(encoding: Lut) -> fit_lut:
+    return fit_lut(nbits=encoding.indices.nbits)
 
 
 def record_of(packed_bytes: int, entries: int) -> Record:

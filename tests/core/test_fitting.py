@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from milpass.fitting import mode_of
 from milpass.fitting.distribution import Distribution
-from milpass.fitting.fitted import NotFittable
+from milpass.fitting.fitted import NotFittable, Terms
 from milpass.fitting.patterns import _counted, _sorted, distinct_patterns
 from milpass.passes import fit_lut
 from tests.strategies import quick
@@ -36,7 +36,7 @@ def weights(dtype, most=5):
 
 
 def fitted(mode, array, nbits):
-    return mode_of("lut", mode).fit(array, fit_lut(mode=mode, nbits=nbits), range(1, 9))
+    return mode_of("lut", mode).fit(array, fit_lut(mode=mode, nbits=nbits), Terms(range(1, 9)))
 
 
 def check(array, nbits, result):

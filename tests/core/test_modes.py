@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from milpass import UsageError, apply, fit_lut, replace_const_with_lut, select_weights
 from milpass.encodings import Lut
 from milpass.fitting import mode_of
-from milpass.fitting.fitted import FittedWeight, Mistake, NotFittable
+from milpass.fitting.fitted import FittedWeight, Mistake, NotFittable, Terms
 from tests.strategies import quick
 
 FEW = quick(max_examples=60, derandomize=True)
@@ -29,12 +29,12 @@ DIGITS = Path(__file__).parents[2] / "examples" / "digits.mlpackage"
 
 
 def unique(array: np.ndarray, legal: tuple[int, ...] = LEGAL[1]) -> FittedWeight:
-    return mode_of("lut", "unique").fit(array, fit_lut(mode="unique"), legal)
+    return mode_of("lut", "unique").fit(array, fit_lut(mode="unique"), Terms(legal))
 
 
 def custom(array: np.ndarray, function: Callable[[Any], Any], nbits: int | None = None) -> FittedWeight:
     options = fit_lut(mode="custom", nbits=nbits, lut_function=function)
-    return mode_of("lut", "custom").fit(array, options, LEGAL[1])
+    return mode_of("lut", "custom").fit(array, options, Terms(LEGAL[1]))
 
 
 def patterns_of(array: np.ndarray) -> set[int]:
@@ -230,5 +230,5 @@ def test_a_failing_function_names_the_weight_and_keeps_its_error(tmp_path: Path)
     ids=repr,
 )
 def test_fields_that_do_not_go_together(fields: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="of fit_lut: fit_lut cannot fit a table with it"):
+    with pytest.raises(UsageError, match="of fit_lut: fit_lut cannot fit weights with it"):
         fit_lut(**fields)

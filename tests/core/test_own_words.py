@@ -27,7 +27,7 @@ from milpass import (
 )
 from milpass.cli.show import show_plan
 from milpass.fitting import OWN, mode_of, modes
-from milpass.fitting.fitted import Mistake
+from milpass.fitting.fitted import Mistake, Terms
 from milpass.passes import PASSES, described, replace_const_with_lut, select_weights
 from milpass.plan import Fitted, Plan, Selected, Skipped
 from milpass.plugins import GROUP, load_plugins
@@ -241,7 +241,7 @@ def test_a_function_becomes_a_mode() -> None:
     fit = fit_lut(mode="ends", nbits=1)
     assert "ends" in modes("lut") and parse(repr(fit)).passes == (fit,)
     array = np.array([[1, 2], [3, 9]], np.float16)
-    fitted = mode_of("lut", "ends").fit(array, fit, (1, 2, 4))
+    fitted = mode_of("lut", "ends").fit(array, fit, Terms((1, 2, 4)))
     np.testing.assert_array_equal(fitted.encoding.decode(), [[1, 1], [1, 9]])
     assert fitted.quality.squared_error == 1 + 4
     assert find("ends").summary == "The least and the greatest value."
@@ -262,10 +262,10 @@ def test_mistakes_of_a_mode_name_it() -> None:
 
     array = np.ones((2, 2), np.float16)
     with pytest.raises(Mistake) as mistake:
-        mode_of("lut", "too_many").fit(array, fit_lut(mode="too_many", nbits=2), (2,))
+        mode_of("lut", "too_many").fit(array, fit_lut(mode="too_many", nbits=2), Terms((2,)))
     assert (mistake.value.who, mistake.value.got) == ("too_many", "5 entries")
     with pytest.raises(Mistake) as mistake:
-        mode_of("lut", "failing").fit(array, fit_lut(mode="failing", nbits=2), (2,))
+        mode_of("lut", "failing").fit(array, fit_lut(mode="failing", nbits=2), Terms((2,)))
     assert mistake.value.who == "failing" and isinstance(mistake.value.__cause__, KeyError)
 
 

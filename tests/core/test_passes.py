@@ -12,7 +12,7 @@ from hypothesis import given
 
 import milpass
 from milpass.errors import UsageError
-from milpass.granularity import Granularity
+from milpass.granularity import PerTensor
 from milpass.passes import PASSES, Pass, fit_lut, replace_const_with_lut, select_weights
 from milpass.pipeline import Pipeline
 from milpass.plan import Fitted, Plan, Replaced, Selected, Skipped
@@ -178,26 +178,19 @@ def test_passes_are_frozen_values(made: Pass) -> None:
     assert hash(made) == hash(evolve(made)) and made == evolve(made)
 
 
-class _PerChannel(Granularity):
-    def parameter_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return shape[:1] + (1,) * (len(shape) - 1)
-
-    def __repr__(self) -> str:
-        return "PerChannel(axis=0)"
-
-
 @pytest.mark.parametrize(
     ("field", "value", "needs"),
     [
-        ("granularity", _PerChannel(), "PerTensor()"),
-        ("granularity", 16, "PerTensor()"),
+        ("granularity", 16, "a granularity such as PerTensor() or PerChannel(axis=0)"),
+        ("granularity", PerTensor, "a granularity such as PerTensor() or PerChannel(axis=0)"),
         ("cluster_dim", 2, "1"),
         ("cluster_dim", True, "1"),
         ("per_channel_scale", True, "False"),
         ("importance", "module:name", "None"),
         ("importance", len, "None"),
         ("importance", np.ones(2), "None"),
-        ("inside", "sparse", "None"),
+        ("inside", "lut", "None or 'sparse' or 'affine'"),
+        ("inside", True, "None or 'sparse' or 'affine'"),
         ("lut_function", len, "None"),
         ("nbits", None, "an integer from 1 to 8"),
         ("nbits", 0, "an integer from 1 to 8"),

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from milpass.encodings import Dense, Indices, Lut
 from milpass.fitting.distribution import Distribution, check_finite
-from milpass.fitting.fitted import FittedWeight, LutOptions, Mistake, fewest_nbits
+from milpass.fitting.fitted import FittedWeight, LutOptions, Mistake, Terms, fewest_nbits
+from milpass.fitting.measuring import measured
 from milpass.fitting.references import resolve
-from milpass.fitting.table import filled, measured, palettized
+from milpass.fitting.table import Entries, filled, palettized
 
 NBITS = "either"
 WHO = "lut_function"
@@ -22,14 +23,14 @@ WHO = "lut_function"
 _ONE_AT_A_TIME = Lock()
 
 
-def fit(array: NDArray[Any], options: LutOptions, legal_nbits: Sequence[int]) -> FittedWeight:
+def fit(array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
     """Take the table, padded to a power of two, and the indices, or else each element's nearest entry.
 
     The function gets a copy of the weight, in its shape and dtype.  Raises `Mistake` where it fails or
     gives something else than finite numbers and, if it gives them, indices into them.
     """
     assert options.lut_function is not None
-    return fit_by(resolve(options.lut_function), WHO, array, options.nbits, legal_nbits)
+    return fit_by(resolve(options.lut_function), WHO, array, options.nbits, terms.legal_nbits)
 
 
 def fit_by(
@@ -62,7 +63,7 @@ def _taken(returned: Any, array: NDArray[Any], asked: int | None, legal_nbits: S
     nbits = _nbits(entries.size, asked, legal_nbits)
     if indices is None:
         ascending = np.sort(entries.astype(np.float64))
-        return palettized(array, Distribution.of(array), ascending, nbits)
+        return palettized(array, Distribution.of(array), Entries(ascending), nbits)
     stored = filled(entries, nbits, array.dtype).reshape((1,) * array.ndim + (-1, 1))
     lut = Lut(Indices.of(_indices(indices, array.shape, entries.size), nbits), Dense(stored))
     return FittedWeight(lut, measured(array, lut))

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from milpass.fitting.clustering import cluster
 from milpass.fitting.distribution import Distribution
-from milpass.fitting.fitted import FittedWeight, LutOptions
-from milpass.fitting.table import palettized
+from milpass.fitting.fitted import FittedWeight, LutOptions, Terms
+from milpass.fitting.grouped import fit_tables
+from milpass.fitting.table import Entries
 
 NBITS = "given"
+DIVIDES = True
 
 
-def fit(array: NDArray[Any], options: LutOptions, legal_nbits: Sequence[int]) -> FittedWeight:
-    """Fit the optimal table by exact k-means over all elements."""
+def fit(array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
+    """Fit the optimal table of each group by exact k-means over its elements."""
     assert options.nbits is not None
-    distribution = Distribution.of(array)
-    best = cluster(distribution, 1 << options.nbits)
-    return palettized(array, distribution, best.means, options.nbits, optimum=best.cost, bound=best.bound)
+    return fit_tables(array, options.nbits, terms, _Best())
+
+
+class _Best:
+    """The best entries; each search for a price starts from the one before it."""
+
+    def __init__(self) -> None:
+        self._price: float | None = None
+
+    def __call__(self, distribution: Distribution, k: int) -> Entries:
+        best = cluster(distribution.counted, k, near=self._price)
+        self._price = best.price or self._price
+        return Entries(best.means, best.cost, best.bound)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,21 +9,21 @@ from numpy.typing import NDArray
 
 from milpass.encodings import Dense, Indices, Lut
 from milpass.fitting.distribution import check_finite
-from milpass.fitting.fitted import FittedWeight, LutOptions, NotFittable, Quality, fewest_nbits
+from milpass.fitting.fitted import FittedWeight, LutOptions, NotFittable, Quality, Terms, fewest_nbits
 from milpass.fitting.patterns import distinct_patterns
 from milpass.fitting.table import indexed_by_pattern
 
 NBITS = "found"
 
 
-def fit(array: NDArray[Any], options: LutOptions, legal_nbits: Sequence[int]) -> FittedWeight:
+def fit(array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
     """Fit a table of the distinct bit patterns, ascending as values (-0.0 before 0.0, which are two)."""
     check_finite(array)
-    most = 1 << max(legal_nbits)
+    most = 1 << max(terms.legal_nbits)
     patterns = distinct_patterns(array, most=most)
     if patterns is None:
         raise NotFittable(f"more than {most} distinct values")
-    nbits = fewest_nbits(patterns.size, legal_nbits)
+    nbits = fewest_nbits(patterns.size, terms.legal_nbits)
     table = np.full(1 << nbits, patterns[-1], patterns.dtype)
     table[: patterns.size] = patterns
     shaped = table.view(array.dtype).reshape((1,) * array.ndim + (-1, 1))

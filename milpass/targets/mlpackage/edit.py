@@ -5,19 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
-from math import prod
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from milpass.records import Record, Value
-from milpass.targets import protobuf
+from numpy.typing import NDArray
+
+from milpass.records import Record
 from milpass.targets.mlpackage.blobs import BlobFile, BlobWriter
 from milpass.targets.mlpackage.layout import Layout
-from milpass.targets.mlpackage.survey import ProgramSurvey, op_name
-from milpass.targets.mlpackage.values import describe, to_immediate, to_text
+from milpass.targets.mlpackage.operations import Operands, built, rebuild, stored_operands
+from milpass.targets.mlpackage.survey import ProgramSurvey
+from milpass.targets.mlpackage.values import to_text
 from milpass.targets.opsets import raise_to
-from milpass.targets.storage import TYPES, is_for_file, padding
+from milpass.targets.survey import Operation
 from milpass.weight import Source, Weight
 
 
@@ -36,31 +37,55 @@ class PackageEdit:
         self._layout = layout
         self._model = model
         self._opened = opened
-        self._ops = {definition.key: definition.op.live for definition in survey.definitions}
+        self._ops = {definition.key: definition.op for definition in survey.definitions}
+        self._names = {(key.function, key.name) for key in self._ops}
+        self._before: dict[int, list[Any]] = {}
+        self._gone: set[int] = set()
         self._uses = dict(survey.blobs)
         self._sources = survey.sources()
         self._waiting = sorted(self._uses, reverse=True)
         self._writers: dict[str, BlobWriter] = {}
         self._closing = ExitStack()
-        self._last: tuple[Record, Any] | None = None
+        self._last: tuple[Record, Operands] | None = None
 
     def replace(self, weight: Weight, record: Record) -> None:
         """Put an operation in the constant's place; the same record again shares its stored operands."""
         self._copy_before(weight.source)
         if self._last is None or self._last[0] is not record:
-            self._last = (record, self._operation(record, weight.source.file))
+            self._last = (record, stored_operands(record, self._append, weight.source.file))
         op = self._ops[weight.key]
-        for source in self._sources[id(op)]:
-            self._uses[source] = [stored for stored in self._uses[source] if stored.op is not op]
-        name = op_name(op)
-        op.CopyFrom(self._last[1])
-        op.outputs[0].name = weight.name
-        to_text(op.attributes["name"], name)
+        unused = op.operands()
+        self._forget([op, *unused])
+        self._gone |= {id(each.live) for each in unused}
+        *before, made = built(record, self._last[1], weight.name, self._free_name(weight.key.function))
+        op.live.CopyFrom(made)
+        del op.live.attributes["name"]
+        to_text(op.live.attributes["name"], op.name)
+        self._before[id(op.live)] = before
+
+    def _forget(self, ops: list[Operation]) -> None:
+        """The stored values of operations are used no more."""
+        for live in (op.live for op in ops):
+            for source in self._sources[id(live)]:
+                self._uses[source] = [stored for stored in self._uses[source] if stored.op is not live]
+
+    def _free_name(self, function: str) -> Callable[[str], str]:
+        """What makes a name that nothing in a function has yet."""
+
+        def free(wanted: str) -> str:
+            name = wanted
+            while (function, name) in self._names:
+                name += "_"
+            self._names.add((function, name))
+            return name
+
+        return free
 
     def finish(self, raise_to_format: str | None) -> None:
         """Copy what has not been copied, and write the model file last."""
         while self._waiting:
             self._copy(self._waiting.pop())
+        rebuild(self._model.mlProgram, self._before, self._gone)
         if raise_to_format:
             raise_to(self._model, raise_to_format)
         rewritten = {self._layout.weight_file(name) for name in self._writers}
@@ -108,23 +133,5 @@ class PackageEdit:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def _operation(self, record: Record, file: str) -> Any:
-        """The record as an operation, its large operands written to the weight file."""
-        op = protobuf.mil().Operation(type=record.op_type)
-        describe(op.outputs.add().type, record.dtype, record.shape)
-        attribute = record.placement == "attributes"
-        for name, operand in record.operands.items():
-            assert isinstance(operand, Value)
-            message = op.attributes[name] if attribute else op.inputs[name].arguments.add().value
-            self._store(message, operand, file, attribute=attribute)
-        return op
-
-    def _store(self, message: Any, value: Value, file: str, *, attribute: bool) -> None:
-        size = prod(value.shape)
-        if not is_for_file(value.dtype, size, attribute=attribute):
-            to_immediate(message, value)
-            return
-        describe(message.type, value.dtype, value.shape)
-        code, missing = TYPES[value.dtype].code, padding(value.dtype, size)
-        message.blobFileValue.fileName = file
-        message.blobFileValue.offset = self._writer(file).append(code, value.data, missing)
+    def _append(self, file: str, code: int, data: NDArray[Any], padding: int) -> int:
+        return self._writer(file).append(code, data, padding)

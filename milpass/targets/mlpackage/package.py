@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
 from milpass.errors import ModelError, UsageError
-from milpass.records import Record, Value
+from milpass.records import Record, Result, Value
 from milpass.targets.mlpackage.blobs import BlobFile
 from milpass.targets.mlpackage.destination import destination
 from milpass.targets.mlpackage.edit import PackageEdit
@@ -20,9 +20,9 @@ from milpass.targets.mlpackage.values import from_blob, from_immediate, tensor_t
 from milpass.targets.opsets import program_format, redefined
 from milpass.targets.protobuf import parse_model
 from milpass.targets.storage import FLOATS
-from milpass.targets.survey import Definition
+from milpass.targets.survey import Definition, Operation
 from milpass.targets.surveyed import Surveyed
-from milpass.weight import Source, Weight
+from milpass.weight import Key, Source, Weight
 
 
 class Package(Surveyed):
@@ -36,7 +36,7 @@ class Package(Surveyed):
         self._check_kind()
         self._survey = ProgramSurvey.of(self._model.mlProgram)
         self._files: dict[str, BlobFile] = {}
-        self._encoded: dict[Any, Any] = {}
+        self._encoded: dict[Key, Operation] = {}
         for source in self._survey.blobs:
             self._file(source.file).blob(source.offset)
         self._sources = self._survey.sources()
@@ -95,18 +95,43 @@ class Package(Surveyed):
 
     def record(self, weight: Weight) -> Record:
         """The operation that stores an already encoded weight, its values as views of the file."""
-        op = self._encoded[weight.key]
+        return self._record(self._encoded[weight.key], {})
+
+    def _record(self, op: Operation, known: dict[int, Record]) -> Record:
+        """An operation that decompresses a constant, those that it takes results of nested."""
+        if id(op) in known:
+            return known[id(op)]
+        message = op.live
         inputs = {
             name: argument.arguments[0].value
-            for name, argument in op.inputs.items()
+            for name, argument in message.inputs.items()
             if argument.arguments[0].WhichOneof("binding") == "value"
         }
-        operands = {
-            name: self._value(message, weight.name)
-            for name, message in {**op.attributes, **inputs}.items()
+        operands: dict[str, Value | Result] = {
+            name: self._value(held, op.name)
+            for name, held in {**message.attributes, **inputs}.items()
             if name != "name"
         }
-        return Record(op.type, "inputs" if op.inputs else "attributes", weight.dtype, weight.shape, operands)
+        for name, source in op.sources.items():
+            operands[name] = self._operand(source, known)
+        *before, last = (self._type(output, op.name) for output in message.outputs)
+        placement: Literal["inputs", "attributes"] = "inputs" if message.inputs else "attributes"
+        known[id(op)] = Record(message.type, placement, *last, operands, tuple(before))
+        return known[id(op)]
+
+    def _operand(self, source: Definition, known: dict[int, Record]) -> Value | Result:
+        """A named operand: another operation's result, or a constant."""
+        if source.op.decompresses:
+            return self._record(source.op, known).result(source.op.results.index(source))
+        if "val" not in source.op.live.attributes:
+            raise self._damaged(source.key.name, f"a {source.op.type} as an operand of a constant")
+        return self._value(source.op.live.attributes["val"], source.key.name)
+
+    def _type(self, output: Any, name: str) -> tuple[str, tuple[int, ...]]:
+        found = tensor_type(output.type)
+        if found is None:
+            raise self._damaged(name, "a result of no known type")
+        return found
 
     @contextmanager
     def editing(self, out: Path | None, *, overwrite: bool, raise_to: str | None) -> Iterator[PackageEdit]:
@@ -134,7 +159,7 @@ class Package(Surveyed):
             if found is None or found[0] not in FLOATS or definition.feeds_constants_only:
                 continue
             if definition.op.decompresses:
-                self._encoded[definition.key] = op
+                self._encoded[definition.key] = definition.op
                 yield self._encoded_weight(definition, *found, number)
             elif "val" in op.attributes:
                 yield self._weight(definition, *found, number)
@@ -148,7 +173,7 @@ class Package(Surveyed):
             shape,
             dtype,
             Source(place.fileName, place.offset) if in_file else Source("", number),
-            self._survey.readers(definition),
+            self._survey.readers(definition, len(shape)),
             barred=definition.barred(in_file=in_file),
             load=lambda: self._load(message, definition.key.name),
             graph=self.graph,
@@ -160,8 +185,10 @@ class Package(Surveyed):
     def _encoded_weight(
         self, definition: Definition, dtype: str, shape: tuple[int, ...], number: int
     ) -> Weight:
-        readers = self._survey.readers(definition)
-        source = min(self._sources.get(id(definition.op.live), []), default=Source("", number))
+        readers = self._survey.readers(definition, len(shape))
+        ops = (definition.op, *definition.op.operands())
+        places = (source for op in ops for source in self._sources.get(id(op.live), []))
+        source = min(places, default=Source("", number))
         return Weight(
             definition.key, shape, dtype, source, readers, encoded=definition.op.type, graph=self.graph
         )

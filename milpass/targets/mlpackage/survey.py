@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import ChainMap, defaultdict
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from milpass.targets import protobuf
+from milpass.targets.mlpackage.values import from_immediate, tensor_type
 from milpass.targets.survey import Definition, Operation, Survey
 from milpass.weight import Key, Source
 
@@ -55,7 +58,8 @@ class ProgramSurvey(Survey):
         self._note_blobs(message.attributes.values(), message)
         name = op_name(message)
         first = message.outputs[0].name if message.outputs else name
-        op = self.add(Operation(message.type, name, Key(place.function, place.block, first), message))
+        at = Key(place.function, place.block, first)
+        op = self.add(Operation(message.type, name, at, message, operand=partial(_operand, message, scope)))
         for input_name, argument in message.inputs.items():
             for binding in argument.arguments:
                 self._binding(op, input_name, binding, scope)
@@ -116,3 +120,30 @@ def _stored(value: Any) -> Iterator[Any]:
         for pair in held.dictionary.values:
             yield from _stored(pair.key)
             yield from _stored(pair.value)
+
+
+def _operand(message: Any, scope: Scope, name: str) -> Any:
+    """The value of a constant operand that stands in the model file, None where it is none."""
+    if name not in message.inputs or len(message.inputs[name].arguments) != 1:
+        return None
+    binding = message.inputs[name].arguments[0]
+    if binding.WhichOneof("binding") == "value":
+        return _immediate(binding.value)
+    source = scope.get(binding.name)
+    if not isinstance(source, Definition) or source.op.type != "const":
+        return None
+    return _immediate(source.op.live.attributes["val"])
+
+
+def _immediate(value: Any) -> Any:
+    found = tensor_type(value.type)
+    tensor = value.immediateValue.tensor
+    if value.type.tensorType.dataType == protobuf.mil().DataType.BOOL:
+        return next(iter(tensor.bools.values), None)
+    if value.WhichOneof("value") != "immediateValue" or found is None:
+        return None
+    try:
+        array = from_immediate(tensor, *found)
+    except ValueError:  # unsound: told where it is read
+        return None
+    return array.data.reshape(array.shape)[()]

@@ -7,7 +7,7 @@ from itertools import groupby
 from threading import Lock
 from typing import Any
 
-from milpass.records import Record, Value
+from milpass.records import Record, Result, Value
 from milpass.targets.program.values import as_argument
 from milpass.targets.survey import Definition
 from milpass.weight import Key, Weight
@@ -50,7 +50,7 @@ def _replace(definition: Definition, record: Record) -> None:
     """Build the operation before the constant, hand it the constant's readers and names, remove that."""
     old = definition.op.live
     (variable,) = old.outputs
-    made = _built(record, old.name, old)
+    made = _Building(old).built(record, old.name)
     old.enclosing_block.replace_uses_of_var_after_op(
         anchor_op=old, old_var=variable, new_var=made, force_replace=True
     )
@@ -59,12 +59,24 @@ def _replace(definition: Definition, record: Record) -> None:
     definition.op.live = made.op
 
 
-def _built(record: Record, name: str, before: Any) -> Any:
-    """The record's operation, those that it nests before it."""
-    from coremltools.converters.mil import Builder as mb
+class _Building:
+    """Builds a record before an operation, those that it nests before it, each once."""
 
-    operands = {
-        key: as_argument(operand) if isinstance(operand, Value) else _built(operand, f"{name}_{key}", before)
-        for key, operand in record.operands.items()
-    }
-    return getattr(mb, record.op_type)(**operands, name=name, before_op=before)
+    def __init__(self, before: Any) -> None:
+        self._before = before
+        self._made: dict[int, Any] = {}
+
+    def built(self, record: Record, name: str) -> Any:
+        """The record's last result."""
+        from coremltools.converters.mil import Builder as mb
+
+        operands = {key: self._operand(given, f"{name}_{key}") for key, given in record.operands.items()}
+        return getattr(mb, record.op_type)(**operands, name=name, before_op=self._before)
+
+    def _operand(self, operand: Value | Result, name: str) -> Any:
+        if isinstance(operand, Value):
+            return as_argument(operand)
+        if id(operand.record) not in self._made:
+            self._made[id(operand.record)] = self.built(operand.record, name)
+        made = self._made[id(operand.record)]
+        return made[operand.number] if isinstance(made, tuple | list) else made

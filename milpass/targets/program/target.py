@@ -101,7 +101,7 @@ class ProgramTarget(Surveyed):
             shape,
             dtype,
             place,
-            self._survey.readers(definition),
+            self._survey.readers(definition, len(shape)),
             encoded=op.type if op.decompresses else None,
             modules=self._survey.modules(definition),
             load=lambda: values_of(op.live.outputs[0]),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass import packing
-from milpass.records import Record, Value
+from milpass.records import Record, Result, Value
 from milpass.targets.storage import numpy_type
 
 _NARROW = re.compile(r"(u?)int([1-7])$")
@@ -35,23 +35,34 @@ def values_of(variable: Any) -> NDArray[Any]:
     return array
 
 
-def record_of(op: Any) -> Record:
-    """A constexpr operation as a record; its constants as they are stored."""
+def record_of(op: Any, known: dict[Any, Record] | None = None) -> Record:
+    """A constexpr operation as a record, those that it takes results of nested; `known` are met before."""
     from coremltools import target
 
-    found = tensor_type(op.outputs[0])
-    assert found is not None
+    known = {} if known is None else known
+    if op in known:
+        return known[op]
+
+    *before, found = (_type(variable) for variable in op.outputs)
     placement = "inputs" if op.opset_version >= target.iOS18 else "attributes"
-    operands = {name: _operand(variable) for name, variable in op.inputs.items() if variable is not None}
-    return Record(op.op_type, placement, *found, operands)  # type: ignore[arg-type]
+    operands = {
+        name: _operand(variable, known) for name, variable in op.inputs.items() if variable is not None
+    }
+    known[op] = Record(op.op_type, placement, *found, operands, tuple(before))  # type: ignore[arg-type]
+    return known[op]
 
 
-def _operand(variable: Any) -> Value | Record:
-    if variable.op is not None and variable.op.op_type.startswith("constexpr_"):
-        return record_of(variable.op)
+def _type(variable: Any) -> tuple[str, tuple[int, ...]]:
     found = tensor_type(variable)
     assert found is not None
-    dtype, shape = found
+    return found
+
+
+def _operand(variable: Any, known: dict[Any, Record]) -> Value | Result:
+    if variable.op is not None and variable.op.op_type.startswith("constexpr_"):
+        number = next(n for n, result in enumerate(variable.op.outputs) if result is variable)
+        return record_of(variable.op, known).result(number)
+    dtype, shape = _type(variable)
     if dtype == TEXT:
         return Value(TEXT, (), np.array([variable.val]))
     flat = np.asarray(variable.val).reshape(-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from milpass.targets.survey import Definition, Operation, Survey
@@ -42,7 +43,9 @@ class _Walk:
 
     def _operation(self, live: Any, place: Key) -> None:
         keys = [self._key(place, value.name) for value in live.outputs] or [self._key(place, live.name)]
-        op = self.survey.add(Operation(live.op_type, live.name, keys[0], live, _module(live)))
+        op = self.survey.add(
+            Operation(live.op_type, live.name, keys[0], live, _module(live), partial(_operand, live))
+        )
         for name, given in live.inputs.items():
             for value in given if isinstance(given, list | tuple) else (given,):
                 if id(value) in self.values:
@@ -75,3 +78,8 @@ def _module(live: Any) -> str | None:
         if source.name == MODULE_SCOPE and names:
             return ".".join(filter(None, names[:-1]))
     return None
+
+
+def _operand(live: Any, name: str) -> Any:
+    """The value of a constant operand, None where it is none."""
+    return getattr(live.inputs.get(name), "val", None)

@@ -1,0 +1,1 @@
+"""The modes of `fit_affine`: one file each."""

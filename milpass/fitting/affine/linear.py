@@ -1,0 +1,27 @@
+"""Whole numbers between the least and the greatest value of each group, with a zero point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
+from milpass.fitting.quantization import Grid, stored
+from milpass.fitting.ranges import fit_grid
+
+NBITS = "given"
+
+
+def fit(array: NDArray[Any], options: AffineOptions, terms: Terms) -> FittedWeight:
+    """Fit a scale and a zero point to each group; zero stays exactly zero."""
+    return fit_grid(array, options, terms, _grid)
+
+
+def _grid(
+    least: NDArray[np.float64], greatest: NDArray[np.float64], low: int, high: int, dtype: np.dtype[Any]
+) -> Grid:
+    least, greatest = np.minimum(least, 0), np.maximum(greatest, 0)
+    scales = stored((greatest - least) / (high - low), dtype)
+    return Grid(dtype, low, high, scales, np.clip(low - np.rint(least / scales), low, high))

@@ -1,0 +1,28 @@
+"""Whole numbers about zero, as far as the greatest magnitude of each group; no zero point to choose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
+from milpass.fitting.quantization import Grid, stored
+from milpass.fitting.ranges import fit_grid
+
+NBITS = "given"
+
+
+def fit(array: NDArray[Any], options: AffineOptions, terms: Terms) -> FittedWeight:
+    """Fit a scale to each group; the lowest code is left out, so that both signs reach as far."""
+    return fit_grid(array, options, terms, _grid)
+
+
+def _grid(
+    least: NDArray[np.float64], greatest: NDArray[np.float64], low: int, high: int, dtype: np.dtype[Any]
+) -> Grid:
+    reach = (high - low) // 2
+    zeros = np.full(least.shape, float(high - reach))
+    scales = stored(np.maximum(np.abs(least), np.abs(greatest)) / reach, dtype)
+    return Grid(dtype, high - 2 * reach, high, scales, zeros)

@@ -1,0 +1,1 @@
+"""The modes of `fit_cast`: one file a type."""

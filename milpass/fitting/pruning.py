@@ -1,0 +1,38 @@
+"""Which elements are smallest, and a weight without them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milpass.encodings import Dense, Indices, Sparse
+from milpass.fitting.fitted import FittedWeight, Quality
+
+
+def smallest(magnitudes: NDArray[Any], count: int) -> NDArray[np.bool_]:
+    """Which `count` elements of each row are the smallest; of equal ones the first."""
+    if count == 0:
+        return np.zeros(magnitudes.shape, np.bool_)
+    bits = magnitudes.view(f"u{magnitudes.dtype.itemsize}")  # ascend as magnitudes do
+    limits = np.partition(bits, count - 1, axis=1)[:, count - 1, None]
+    below, equal = bits < limits, bits == limits
+    missing = count - np.count_nonzero(below, axis=1)[:, None]
+    found: NDArray[np.bool_] = below | (equal & (np.cumsum(equal, axis=1) <= missing))
+    return found
+
+
+def pruned(array: NDArray[Any], kept: NDArray[np.bool_]) -> FittedWeight:
+    """The weight without what is not kept, and without zeros; at least one element stays."""
+    mask = kept & (array != 0)
+    if not mask.any():
+        mask.reshape(-1)[0] = True
+    values = np.where(mask, array, array.dtype.type(0))
+    lost = np.abs(array[~mask].astype(np.float64))
+    quality = Quality(
+        float(np.square(lost).sum()),
+        float(lost.max(initial=0.0)),
+        float(np.square(array, dtype=np.float64).sum()),
+    )
+    return FittedWeight(Sparse(Indices.of(mask.astype(np.uint8), 1), Dense(values)), quality)

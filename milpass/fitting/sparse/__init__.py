@@ -1,0 +1,1 @@
+"""The modes of `prune_weights`: one file each."""

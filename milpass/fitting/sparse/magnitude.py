@@ -1,0 +1,22 @@
+"""The smallest magnitudes become zero, as many as asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from milpass.fitting.distribution import check_finite
+from milpass.fitting.fitted import FittedWeight, PruningOptions, Terms
+from milpass.fitting.pruning import pruned, smallest
+
+NBITS = "found"
+
+
+def fit(array: NDArray[Any], options: PruningOptions, terms: Terms) -> FittedWeight:
+    """Prune the share `sparsity` of the elements, rounded down; of equal magnitudes the first ones."""
+    assert options.sparsity is not None
+    check_finite(array)
+    magnitudes = np.abs(array).reshape(1, -1)
+    return pruned(array, ~smallest(magnitudes, int(array.size * options.sparsity)).reshape(array.shape))

@@ -1,0 +1,77 @@
+"""The two kinds of passes that come after a selection: those that fit and those that store."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from attrs import Attribute
+
+from milpass.errors import UsageError
+from milpass.granularity import Granularity
+from milpass.passes.base import Pass, argument
+from milpass.plan import Entry, Fitted, Plan, Replaced, Selected
+from milpass.weight import Weight
+
+
+class FittingPass(Pass):
+    """Says of weights how they are to be encoded.
+
+    Without `inside` it acts on selected weights; with it, on those whose chain of fits ends in that encoding.
+    """
+
+    encoding: ClassVar[str]
+
+    def fold(self, plan: Plan) -> Plan:
+        """Say of each weight it acts on how it is to be fitted."""
+        return plan.update(self._entry)
+
+    def _entry(self, weight: Weight, entry: Entry) -> Entry:
+        inside: str | None = getattr(self, "inside", None)
+        if inside is None:
+            return Fitted((self,)) if isinstance(entry, Selected) else entry  # type: ignore[arg-type]
+        if isinstance(entry, Fitted) and entry.fits[-1].encoding == inside:
+            return Fitted((*entry.fits, self))  # type: ignore[arg-type]
+        return entry
+
+
+class StoringPass(Pass):
+    """Marks the weights whose outermost fit is of its encoding to be stored so."""
+
+    replaces: ClassVar[bool] = True
+    encoding: ClassVar[str]
+
+    def fold(self, plan: Plan) -> Plan:
+        """Mark the weights that are to be stored."""
+        return plan.update(self._entry)
+
+    def _entry(self, weight: Weight, entry: Entry) -> Entry:
+        if isinstance(entry, Fitted) and entry.fits[0].encoding == self.encoding:
+            return Replaced(entry.fits)
+        return entry
+
+
+def refused(instance: Pass, attribute: Attribute[Any], value: object, needs: str) -> UsageError:
+    """The error for a value that a field of a fit cannot have."""
+    return UsageError(
+        argument(attribute, instance),
+        who=type(instance).__name__,
+        cannot="fit weights with it",
+        got=repr(value),
+        needs=needs,
+    )
+
+
+def check_granularity(instance: Pass, attribute: Attribute[Any], value: object) -> None:
+    """Refuse what groups nothing."""
+    if not isinstance(value, Granularity):
+        raise refused(instance, attribute, value, "a granularity such as PerTensor() or PerChannel(axis=0)")
+
+
+def one_of(*words: object) -> Any:
+    """A validator of a field that has but a few values."""
+
+    def check(instance: Pass, attribute: Attribute[Any], value: object) -> None:
+        if not any(type(value) is type(word) and value == word for word in words):
+            raise refused(instance, attribute, value, " or ".join(map(repr, words)))
+
+    return check
