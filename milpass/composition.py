@@ -6,56 +6,94 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from attrs import evolve
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from milpass.encodings import Affine, Cast, Dense, Encoding, Lut, Sparse
 from milpass.fitting import mode_of
-from milpass.fitting.fitted import FittedWeight, Terms
+from milpass.fitting.fitted import FittedWeight, NotFittable, Terms
+from milpass.fitting.grouped import reassigned
+from milpass.fitting.importance import importance_of
 from milpass.fitting.measuring import measured
-from milpass.links import Fit, Link, links
+from milpass.fitting.scaling import fit_scaled
+from milpass.granularity import PerChannel
+from milpass.links import Fit, Found, groups_of_tables
 from milpass.weight import Weight
 
 
-def composed(
-    weight: Weight, array: NDArray[Any], fits: Sequence[Fit], legal: Mapping[str, Sequence[int]]
-) -> FittedWeight:
-    """Fit the values of a weight by a chain, outermost first; raises what its modes raise."""
-    pairs = list(zip(fits, links(weight, fits), strict=True))
-    found = _fitted(array, *pairs[0], legal, None)
-    if len(pairs) == 1:
-        return found
-    encoding = found.encoding
-    for fit, link in pairs[1:]:
-        encoding = _nested(encoding, fit, link, legal)
-    return FittedWeight(encoding, measured(array, encoding))
+@frozen(eq=False)
+class Composition:
+    """How one weight is fitted; `legal`: kind of encoding -> the numbers of bits that the format can say."""
+
+    weight: Weight
+    legal: Mapping[str, Sequence[int]]
+
+    def fitted(self, fits: Sequence[Fit], array: NDArray[Any], found: Encoding | None = None) -> FittedWeight:
+        """Fit values by a chain, outermost first, from what was `found` where it begins so.
+
+        Raises what modes raise.
+        """
+        if found is not None and isinstance(fits[0], Found):
+            encoding, rest = found, fits[1:]
+        else:
+            first = self._first(fits[0], array)
+            if len(fits) == 1:
+                return first
+            encoding, rest = first.encoding, fits[1:]
+        for fit in rest:
+            encoding = self._nested(encoding, fit)
+        encoding = _reassigned(array, encoding, None)
+        return FittedWeight(encoding, measured(array, encoding))
+
+    def _first(self, fit: Fit, array: NDArray[Any]) -> FittedWeight:
+        terms = self._terms(fit, array.shape)
+        if importance := getattr(fit, "importance", None):
+            terms = evolve(terms, importance=importance_of(self.weight, importance, array.shape))
+        channels = PerChannel().groups(array.shape, self.weight.channels) if _scales(fit) else terms.groups
+        if channels != terms.groups:
+            return fit_scaled(mode_of(fit.encoding, fit.mode), array, fit, terms, channels)
+        return mode_of(fit.encoding, fit.mode).fit(array, fit, terms)
+
+    def _terms(self, fit: Fit, shape: tuple[int, ...]) -> Terms:
+        return Terms(self.legal[fit.encoding], fit.granularity.groups(shape, self.weight.channels))
+
+    def _nested(self, encoding: Encoding, fit: Fit) -> Encoding:
+        """The chain with its last values encoded in turn."""
+        if not isinstance(encoding, Affine | Cast | Lut | Sparse):
+            raise NotFittable("nothing can be nested in it")
+        if not isinstance(encoding.inner, Dense):
+            return evolve(encoding, inner=self._nested(encoding.inner, fit))
+        if encoding.kind != fit.inside:
+            raise NotFittable(f"it ends in {encoding.kind}, not in {fit.inside}")
+        values = encoding.inner.array
+        if isinstance(encoding, Lut):
+            terms = Terms(self.legal[fit.encoding], groups_of_tables(fit.granularity, values.shape))
+        else:
+            terms = self._terms(fit, values.shape)
+        if isinstance(encoding, Sparse):
+            terms = evolve(terms, mask=encoding.mask.array() != 0)
+        inner = mode_of(fit.encoding, fit.mode).fit(values, fit, terms).encoding
+        return evolve(encoding, inner=inner)
 
 
-def _fitted(
-    array: NDArray[Any],
-    fit: Fit,
-    link: Link,
-    legal: Mapping[str, Sequence[int]],
-    mask: NDArray[np.bool_] | None,
-) -> FittedWeight:
-    terms = Terms(legal[fit.encoding], link.groups, mask)
-    return mode_of(fit.encoding, fit.mode).fit(array, fit, terms)
+def _reassigned(array: NDArray[Any], encoding: Encoding, mask: NDArray[np.bool_] | None) -> Encoding:
+    """The chain with indices anew where the table that they refer to has been encoded in turn."""
+    if isinstance(encoding, Sparse):
+        inner = _reassigned(array, encoding.inner, encoding.mask.array() != 0)
+        return evolve(encoding, inner=inner)
+    if isinstance(encoding, Lut) and not isinstance(encoding.inner, Dense):
+        return reassigned(array, encoding, mask)
+    return encoding
 
 
-def _nested(encoding: Encoding, fit: Fit, link: Link, legal: Mapping[str, Sequence[int]]) -> Encoding:
-    """The chain with its last values encoded in turn."""
-    assert isinstance(encoding, Affine | Cast | Lut | Sparse)
-    if not isinstance(encoding.inner, Dense):
-        return evolve(encoding, inner=_nested(encoding.inner, fit, link, legal))
-    mask = encoding.mask.array() != 0 if isinstance(encoding, Sparse) else None
-    return evolve(encoding, inner=_fitted(encoding.inner.array, fit, link, legal, mask).encoding)
+def _scales(fit: Fit) -> bool:
+    return bool(getattr(fit, "per_channel_scale", False))
 
 
 def nbits_of(encoding: Encoding) -> int | None:
     """The bits that an index or a number of a chain takes, None where it has neither."""
     if isinstance(encoding, Lut):
         return encoding.indices.nbits
-    if isinstance(encoding, Affine):
-        inner = encoding.inner
-        return nbits_of(inner) if not isinstance(inner, Dense) else int(inner.dtype.strip("uint"))
-    return None if isinstance(encoding, Dense) else nbits_of(encoding.inner)  # type: ignore[attr-defined]
+    if isinstance(encoding, Affine) and isinstance(encoding.inner, Dense):
+        return int(encoding.inner.dtype.strip("uint"))
+    return nbits_of(encoding.inner) if isinstance(encoding, Affine | Cast | Sparse) else None

@@ -8,12 +8,10 @@ from contextlib import closing
 from itertools import groupby
 from math import inf, log10
 from pathlib import Path
-from typing import Any
 
 from attrs import evolve, frozen
-from numpy.typing import NDArray
 
-from milpass.composition import composed, nbits_of
+from milpass.composition import Composition, nbits_of
 from milpass.dialects import Dialect
 from milpass.encodings import Encoding
 from milpass.errors import ModelError, NothingCompressed, UsageError
@@ -65,15 +63,13 @@ class Work:
 
     def _fitted(self, weight: Weight, entry: Replaced) -> FittedWeight:
         try:
-            return composed(weight, self._values(weight), entry.fits, self.dialect.legal)
+            found = self._found(weight) if weight.encoded else None
+            array = found.decode() if found else weight.load()
+            return Composition(weight, self.dialect.legal).fitted(entry.fits, array, found)
         except Mistake as mistake:
             raise UsageError(
                 weight.name, who=mistake.who, cannot="fit it", got=mistake.got, needs=mistake.needs
             ) from mistake.__cause__
-
-    def _values(self, weight: Weight) -> NDArray[Any]:
-        """The values that a weight's readers see."""
-        return self._found(weight).decode() if weight.encoded else weight.load()
 
     def _spelled_anew(self, weight: Weight) -> Record:
         return self.dialect.spell(self._found(weight))
@@ -144,7 +140,7 @@ def _jobs(plan: Plan, course: Course) -> Iterator[Job]:
     def shared(row: Row) -> tuple[object, ...]:
         weight = row.weight
         fits = row.entry.fits if isinstance(row.entry, Replaced) else weight.key
-        return (weight.source, weight.shape, weight.dtype, fits)
+        return (weight.source, weight.shape, weight.dtype, weight.channels, fits)
 
     rows = sorted(filter(is_stored_anew, plan.rows), key=lambda row: row.weight.source)
     for _, together in groupby(rows, key=shared):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, AttrsInstance, field, fields, frozen
 
 from milpass.errors import UsageError
 
@@ -52,7 +52,7 @@ def _refused(instance: Granularity, attribute: Attribute[Any], value: object, ne
     )
 
 
-class Granularity(ABC):
+class Granularity(AttrsInstance, ABC):
     """How the elements of a weight are grouped under shared parameters."""
 
     @abstractmethod
@@ -62,8 +62,12 @@ class Granularity(ABC):
         Raises `Ungroupable` with the reason where there is no such grouping.
         """
 
+    def __repr__(self) -> str:
+        shown = [each for each in fields(type(self)) if getattr(self, each.name) != each.default]
+        return f"{type(self).__name__}({', '.join(f'{a.name}={getattr(self, a.name)!r}' for a in shown)})"
 
-@frozen
+
+@frozen(repr=False)
 class PerTensor(Granularity):
     """One group: the whole weight.
 
@@ -75,7 +79,7 @@ class PerTensor(Granularity):
         return (1,) * len(shape)
 
 
-@frozen
+@frozen(repr=False)
 class PerChannel(Granularity):
     """A group for each channel along `axis`, that of the output channels where it is None.
 
@@ -90,7 +94,7 @@ class PerChannel(Granularity):
         return _along(axis, shape[axis], shape)
 
 
-@frozen
+@frozen(repr=False)
 class PerGroupedChannel(Granularity):
     """A group for every `group_size` neighbouring channels along `axis`, the output's where it is None.
 
@@ -106,7 +110,7 @@ class PerGroupedChannel(Granularity):
         return _along(axis, _divided(self.group_size, axis, shape), shape)
 
 
-@frozen
+@frozen(repr=False)
 class PerBlock(Granularity):
     """A group for every block of `sizes`: one length an axis, 0 for the whole axis.
 

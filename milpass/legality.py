@@ -8,7 +8,7 @@ from milpass.dialects import DIALECTS, RAISED, Dialect
 from milpass.entries import never
 from milpass.errors import UsageError
 from milpass.granularity import Ungroupable
-from milpass.links import links, stored_bytes
+from milpass.links import Found, links, stored_bytes
 from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Selected, Skipped
 from milpass.targets import Target
 from milpass.weight import Weight
@@ -64,7 +64,7 @@ def settle(plan: Plan, course: Course) -> Plan:
         if isinstance(found, Selected):
             return Skipped("unfitted", REASONS["unfitted"])
         if isinstance(found, Fitted):
-            return Skipped("unreplaced", REASONS["unreplaced"])
+            return _unreplaced(weight, found)
         if isinstance(found, Replaced):
             return _settled(weight, found, course)
         return found
@@ -107,10 +107,18 @@ def _settled(weight: Weight, found: Replaced, course: Course) -> Entry:
 
 
 def _never(weight: Weight, found: Replaced) -> Skipped | None:
-    """Why nothing may be stored anew: what is compressed may be decompressed alone."""
-    if not found.is_pending or (weight.encoded and found.fits[0].encoding == "dense"):
+    """Why nothing may be stored anew: what is compressed may be decompressed, or compressed further."""
+    first = found.fits[0]
+    if not found.is_pending or (weight.encoded and (first.encoding == "dense" or isinstance(first, Found))):
         return None
     return never(weight)
+
+
+def _unreplaced(weight: Weight, fitted: Fitted) -> Skipped:
+    """Why a fitted weight is left: no pass stores it, or nothing but what the model has was fitted."""
+    if isinstance(fitted.fits[-1], Found):
+        return never(weight) or Skipped("encoded", REASONS["encoded"])
+    return Skipped("unreplaced", REASONS["unreplaced"])
 
 
 def _check_wanted(target: Target, wanted: str) -> None:

@@ -8,14 +8,16 @@ from typing import ClassVar, Protocol
 
 from attrs import frozen
 
-from milpass.granularity import Granularity, PerTensor, Ungroupable
+from milpass.granularity import Granularity, PerChannel, PerTensor
 from milpass.weight import ITEMSIZES, Weight
 
 
 class Fit(Protocol):
     """What a fit pass records: which encoding, by which mode, in how many bits, for which groups."""
 
-    encoding: ClassVar[str]
+    @property
+    def encoding(self) -> str:
+        """The kind of encoding."""
 
     @property
     def mode(self) -> str:
@@ -62,17 +64,55 @@ class Link:
         return None if self.nbits is None else (*self.groups, 1 << self.nbits, self.vector)
 
 
+@frozen
+class Found:
+    """How a weight is compressed in the model already: a fit whose numbers are there."""
+
+    encoding: str
+    mode: ClassVar[str] = "found"
+    nbits: ClassVar[None] = None
+    granularity: ClassVar[Granularity] = PerTensor()
+    inside: ClassVar[None] = None
+
+
+# Operations that end a chain which stores a weight -> its outermost encoding.
+ENCODINGS: dict[str, str] = {
+    "constexpr_lut_to_dense": "lut",
+    "constexpr_affine_dequantize": "affine",
+    "constexpr_blockwise_shift_scale": "affine",
+    "constexpr_sparse_to_dense": "sparse",
+    "constexpr_cast": "cast",
+}
+
+
+def found(weight: Weight) -> Found | None:
+    """How a weight is compressed, None where it is not, or by an operation that is not known."""
+    encoding = ENCODINGS.get(weight.encoded or "")
+    return Found(encoding) if encoding else None
+
+
 def links(weight: Weight, fits: Sequence[Fit]) -> tuple[Link, ...]:
-    """The chain that fits ask for; raises `Ungroupable` where a weight has no such groups."""
-    found: list[Link] = []
+    """The chain that fits ask for; raises `granularity.Ungroupable` where a weight has no such groups."""
+    chain: list[Link] = []
     for fit in fits:
-        shape = _inner_shape(found[-1], weight) if found else weight.shape
-        if found and found[-1].encoding == "lut":
-            groups = _groups_of_tables(fit.granularity, found[-1].groups)
+        if chain and chain[-1].encoding == "lut":
+            tables = chain[-1].tables
+            groups = groups_of_tables(fit.granularity, tables) if tables else ()
+            chain.append(_link(fit, tables or (), groups))
         else:
-            groups = fit.granularity.groups(shape, weight.channels)
-        found.append(_link(fit, shape, groups))
-    return tuple(found)
+            chain += _scaled(fit, weight)
+            chain.append(_link(fit, weight.shape, fit.granularity.groups(weight.shape, weight.channels)))
+    return tuple(chain)
+
+
+def _scaled(fit: Fit, weight: Weight) -> list[Link]:
+    """A scale for each output channel, where a fit asks for it and its groups are not the channels."""
+    if not getattr(fit, "per_channel_scale", False):
+        return []
+    channels = PerChannel().groups(weight.shape, weight.channels)
+    if fit.granularity.groups(weight.shape, weight.channels) == channels:
+        return []
+    return [Link("affine", None, weight.shape, channels)]
 
 
 def _link(fit: Fit, shape: tuple[int, ...], groups: tuple[int, ...]) -> Link:
@@ -88,18 +128,9 @@ def _link(fit: Fit, shape: tuple[int, ...], groups: tuple[int, ...]) -> Link:
     )
 
 
-def _inner_shape(outer: Link, weight: Weight) -> tuple[int, ...]:
-    """The shape of the values that the next encoding encodes."""
-    if outer.encoding != "lut":
-        return weight.shape
-    if outer.tables is None:
-        raise Ungroupable("the number of entries is told by the data, so nothing can be nested in the table")
-    return outer.tables
-
-
-def _groups_of_tables(granularity: Granularity, groups: tuple[int, ...]) -> tuple[int, ...]:
-    """A scale for all tables, or for each."""
-    return (1,) * (len(groups) + 2) if isinstance(granularity, PerTensor) else (*groups, 1, 1)
+def groups_of_tables(granularity: Granularity, tables: tuple[int, ...]) -> tuple[int, ...]:
+    """The groups of what is nested in tables of a shape: all of them are one, or each is."""
+    return (1,) * len(tables) if isinstance(granularity, PerTensor) else (*tables[:-2], 1, 1)
 
 
 def stored_bytes(chain: Sequence[Link], weight: Weight) -> int | None:
@@ -122,9 +153,9 @@ def _lut_bytes(link: Link, rest: Sequence[Link], count: int, bits: int, itemsize
 
 
 def _affine_bytes(link: Link, rest: Sequence[Link], count: int, bits: int, itemsize: int) -> int | None:
-    assert link.nbits is not None
-    data, parameters = _bytes(rest, count, link.nbits, itemsize), prod(link.groups)
-    offsets = -(-parameters * link.nbits // 8) if link.has_offset else 0
+    nbits = link.nbits or bits
+    data, parameters = _bytes(rest, count, nbits, itemsize), prod(link.groups)
+    offsets = -(-parameters * nbits // 8) if link.has_offset else 0
     return None if data is None else data + parameters * itemsize + offsets
 
 

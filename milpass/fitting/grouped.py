@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
+from attrs import evolve
 from numpy.typing import NDArray
 
 from milpass.encodings import Dense, Indices, Lut
@@ -36,19 +37,46 @@ def fit_tables(array: NDArray[Any], nbits: int, terms: Terms, choice: Choice) ->
         return palettized(array, distribution, choice(distribution, 1 << nbits), nbits)
     check_finite(array)
     tables = np.zeros((*terms.groups, 1 << nbits, 1), array.dtype)
-    indices = np.zeros(array.shape, np.uint8)
-    qualities = []
+
+    def table(place: Place, values: NDArray[Any], importance: NDArray[np.float64] | None) -> Table:
+        found = _table(values, importance, nbits, choice)
+        tables[place][:, 0] = found.stored
+        return found
+
+    indices, quality = _indexed(array, terms, table)
+    return FittedWeight(Lut(Indices.of(indices, nbits), Dense(tables)), quality)
+
+
+def reassigned(array: NDArray[Any], lut: Lut, mask: NDArray[np.bool_] | None) -> Lut:
+    """The same tables of scalars, each element with its nearest entry; as they are if they do not ascend."""
+    tables = lut.inner.decode().astype(np.float64)
+    if lut.vector_axis is not None or (np.diff(tables, axis=-2) < 0).any():
+        return lut
+    nbits = lut.indices.nbits
+
+    def table(place: Place, values: NDArray[Any], importance: NDArray[np.float64] | None) -> Table:
+        return table_of(values, Distribution.of(values), Entries(tables[place][:, 0]), nbits)
+
+    indices, _ = _indexed(array, Terms((nbits,), tables.shape[:-2], mask), table)
+    return evolve(lut, indices=Indices.of(indices, nbits))
+
+
+# A group's place, its values (flat), their importance -> its table
+_TableOf: TypeAlias = Callable[[Place, "NDArray[Any]", "NDArray[np.float64] | None"], Table]
+
+
+def _indexed(array: NDArray[Any], terms: Terms, table: _TableOf) -> tuple[NDArray[np.uint8], Quality]:
+    """The indices of all groups; those of elements off the mask are 0."""
+    indices, qualities = np.zeros(array.shape, np.uint8), []
     for place, block in blocks(array.shape, terms.groups):
         chosen = slice(None) if terms.mask is None else terms.mask[block]
-        values = array[block][chosen]
-        if values.size == 0:
-            continue
-        importance = None if terms.importance is None else terms.importance[block][chosen]
-        found = _table(np.ascontiguousarray(values), importance, nbits, choice)
-        tables[place][:, 0] = found.stored
-        indices[block][chosen] = found.part(0, values.size).reshape(values.shape)
-        qualities.append(found.quality)
-    return FittedWeight(Lut(Indices.of(indices, nbits), Dense(tables)), Quality.total(qualities))
+        values = np.ascontiguousarray(array[block][chosen])
+        if values.size:
+            importance = None if terms.importance is None else terms.importance[block][chosen].reshape(-1)
+            found = table(place, values.reshape(-1), importance)
+            indices[block][chosen] = found.part(0, values.size).reshape(values.shape)
+            qualities.append(found.quality)
+    return indices, Quality.total(qualities)
 
 
 def _table(values: NDArray[Any], importance: NDArray[np.float64] | None, nbits: int, choice: Choice) -> Table:

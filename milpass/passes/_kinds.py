@@ -8,6 +8,7 @@ from attrs import Attribute
 
 from milpass.errors import UsageError
 from milpass.granularity import Granularity
+from milpass.links import Found
 from milpass.passes.base import Pass, argument
 from milpass.plan import Entry, Fitted, Plan, Replaced, Selected
 from milpass.weight import Weight
@@ -45,8 +46,8 @@ class StoringPass(Pass):
         return plan.update(self._entry)
 
     def _entry(self, weight: Weight, entry: Entry) -> Entry:
-        if isinstance(entry, Fitted) and entry.fits[0].encoding == self.encoding:
-            return Replaced(entry.fits)
+        if isinstance(entry, Fitted) and not isinstance(entry.fits[-1], Found):
+            return Replaced(entry.fits) if entry.fits[0].encoding == self.encoding else entry
         return entry
 
 

@@ -11,6 +11,7 @@ from milpass.fitting import mode_of, modes
 from milpass.granularity import Granularity, PerTensor
 from milpass.passes._kinds import FittingPass, check_granularity, one_of, refused
 from milpass.passes.base import Pass, described
+from milpass.weight import Weight
 
 
 def _is_count(value: object) -> bool:
@@ -47,6 +48,8 @@ def _check_granularity(instance: fit_lut, attribute: Attribute[Any], value: obje
 
 def _check_inside(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
     one_of(None, "sparse", "affine")(instance, attribute, value)
+    if value is not None and instance.per_channel_scale:
+        raise refused(instance, attribute, value, "None with per_channel_scale")
     if value is not None:
         _check_divides(instance, attribute, value)
 
@@ -55,6 +58,27 @@ def _check_divides(instance: fit_lut, attribute: Attribute[Any], value: object) 
     """Refuse parts of a weight to a mode that makes one table for the whole of it."""
     if not getattr(mode_of("lut", instance.mode), "DIVIDES", False):
         needs = f"{attribute.default!r} in mode {instance.mode!r}, which looks at whole weights"
+        raise refused(instance, attribute, value, needs)
+
+
+def _check_scale(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
+    one_of(False, True)(instance, attribute, value)
+    if value:
+        _check_best(instance, attribute, value)
+
+
+def _check_importance(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
+    if value is None:
+        return
+    if not callable(value) and not _is_reference(value):
+        raise refused(instance, attribute, value, "a function of a weight, or its name as 'module:name'")
+    _check_best(instance, attribute, value)
+
+
+def _check_best(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
+    """Refuse what only a search for the least error can heed."""
+    if instance.mode != "kmeans":
+        needs = f"{attribute.default!r} in mode {instance.mode!r}; mode 'kmeans' heeds it"
         raise refused(instance, attribute, value, needs)
 
 
@@ -108,10 +132,18 @@ class fit_lut(FittingPass):
         default=1, validator=_check_not_yet, metadata=described("Elements that one index stands for.")
     )
     per_channel_scale: bool = field(
-        default=False, validator=_check_not_yet, metadata=described("Scale each output channel first.")
+        default=False,
+        validator=_check_scale,
+        metadata=described("Scale each output channel to 1 first, and store the scales.", option=bool),
     )
-    importance: None = field(
-        default=None, validator=_check_not_yet, metadata=described("What an error in each element costs.")
+    importance: Callable[[Weight], Any] | str | None = field(
+        default=None,
+        validator=_check_importance,
+        metadata=described(
+            "What an error in each element costs: a function of a `Weight`, or 'module:name', that gives an "
+            "array of its shape.",
+            reference=True,
+        ),
     )
     inside: str | None = field(
         default=None,

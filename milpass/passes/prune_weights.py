@@ -36,7 +36,7 @@ def _check_n_m(instance: prune_weights, attribute: Attribute[Any], value: Any) -
         raise refused(instance, attribute, " and ".join(given) or None, needs)
 
 
-@frozen
+@frozen(repr=False)
 class _Neighbours(Granularity):
     """Every `count` neighbours along the input channels."""
 

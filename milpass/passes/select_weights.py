@@ -8,8 +8,9 @@ from attrs import Attribute, field, frozen
 
 from milpass.entries import never
 from milpass.errors import UsageError
+from milpass.links import found
 from milpass.passes.base import Pass, argument, choosing, described
-from milpass.plan import Entry, Plan, Selected, Skipped
+from milpass.plan import Entry, Fitted, Plan, Selected, Skipped
 from milpass.selectors import Selector, is_weight
 from milpass.weight import Weight
 
@@ -29,7 +30,8 @@ def _check_threshold(instance: Pass, attribute: Attribute[Any], value: object) -
 class select_weights(Pass):
     """Choose the fp16 and fp32 constants with more than `threshold` elements for which `where` holds.
 
-    Choosing a weight again starts it anew; weights that this pass does not choose keep what they have.
+    Choosing a weight again starts it anew; weights that this pass does not choose keep what they have.  One
+    that is compressed already is chosen for fits `inside` what it has; without them it stays as it is.
     """
 
     threshold: int = field(
@@ -46,18 +48,26 @@ class select_weights(Pass):
     def _entry(self, weight: Weight, entry: Entry) -> Entry:
         refusal = self._refusal(weight)
         if refusal is None:
-            return Selected(repr(self))
+            compressed = found(weight)
+            return Fitted((compressed,)) if compressed else Selected(repr(self))
         return refusal if isinstance(entry, Skipped) else entry
 
     def _refusal(self, weight: Weight) -> Skipped | None:
         """The first reason against it; a small weight is told to be small before anything else."""
         if weight.size <= self.threshold and not weight.encoded:
             return Skipped("size", f"size {weight.size} is not above {self.threshold}")
-        if refusal := never(weight):
+        refusal = never(weight)
+        if refusal and not self._may_nest(weight):
             return refusal
         if self.where.holds(weight):
             return None
+        if refusal:
+            return refusal
         return Skipped("where", f"not chosen by {self.where!r}{_uses(weight)}")
+
+    def _may_nest(self, weight: Weight) -> bool:
+        """Whether it is compressed, in a way that fits may go inside of."""
+        return found(weight) is not None and weight.size > self.threshold
 
 
 def _uses(weight: Weight) -> str:

@@ -13,7 +13,8 @@ from hypothesis import given
 import milpass
 from milpass.errors import UsageError
 from milpass.granularity import PerTensor
-from milpass.passes import PASSES, Pass, fit_lut, replace_const_with_lut, select_weights
+from milpass.links import Found
+from milpass.passes import PASSES, Pass, fit_affine, fit_lut, replace_const_with_lut, select_weights
 from milpass.pipeline import Pipeline
 from milpass.plan import Fitted, Plan, Replaced, Selected, Skipped
 from milpass.selectors import anything, name, op_type
@@ -51,7 +52,17 @@ BIAS = (Reader("linear", "linear_0", "bias", "bias"), Reader("add", "add_0", "x"
 @pytest.mark.parametrize(
     ("refused", "code", "reason"),
     [
-        (weight(encoded="constexpr_cast"), "encoded", "already compressed (constexpr_cast)"),
+        (weight(encoded="constexpr_new"), "encoded", "already compressed (constexpr_new)"),
+        (
+            weight(encoded="constexpr_cast", readers=()),
+            "encoded",
+            "already compressed (constexpr_cast)",
+        ),
+        (
+            weight(encoded="constexpr_cast", shape=(32, 64)),
+            "encoded",
+            "already compressed (constexpr_cast)",
+        ),
         (weight(shape=(32, 64)), "size", "size 2048 is not above 2048"),
         (weight(shape=()), "size", "size 1 is not above 2048"),
         (weight(shape=(4096,)), "rank", "rank 1: Core ML may fail on compressed vectors"),
@@ -64,6 +75,29 @@ BIAS = (Reader("linear", "linear_0", "bias", "bias"), Reader("add", "add_0", "x"
 )
 def test_why_a_weight_is_not_chosen(refused: Weight, code: str, reason: str) -> None:
     assert entry(refused, select_weights()) == Skipped(code, reason)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "kind"),
+    [
+        ("constexpr_lut_to_dense", "lut"),
+        ("constexpr_affine_dequantize", "affine"),
+        ("constexpr_blockwise_shift_scale", "affine"),
+        ("constexpr_sparse_to_dense", "sparse"),
+        ("constexpr_cast", "cast"),
+    ],
+)
+def test_what_is_compressed_already_is_chosen_for_fits_inside_it(op_type: str, kind: str) -> None:
+    made = weight(encoded=op_type)
+    chosen = entry(made, select_weights())
+    assert chosen == Fitted((Found(kind),))
+    for step in (fit_lut(nbits=4), fit_affine(), *(PASSES[f"replace_const_with_{kind}"](),)):
+        assert entry(made, select_weights(), step) == chosen, "nothing is nested, so nothing is stored"
+    inside = {"lut": fit_affine(inside="lut"), "affine": fit_lut(nbits=4, inside="affine")}
+    inside["sparse"] = fit_lut(nbits=4, inside="sparse")
+    for other, step in inside.items():
+        expected = Fitted((Found(kind), step)) if other == kind else chosen
+        assert entry(made, select_weights(), step) == expected
 
 
 def test_reasons_are_asked_for_in_their_order() -> None:
@@ -185,10 +219,9 @@ def test_passes_are_frozen_values(made: Pass) -> None:
         ("granularity", PerTensor, "a granularity such as PerTensor() or PerChannel(axis=0)"),
         ("cluster_dim", 2, "1"),
         ("cluster_dim", True, "1"),
-        ("per_channel_scale", True, "False"),
-        ("importance", "module:name", "None"),
-        ("importance", len, "None"),
-        ("importance", np.ones(2), "None"),
+        ("per_channel_scale", 1, "False or True"),
+        ("importance", "name", "a function of a weight, or its name as 'module:name'"),
+        ("importance", np.ones(2), "a function of a weight, or its name as 'module:name'"),
         ("inside", "lut", "None or 'sparse' or 'affine'"),
         ("inside", True, "None or 'sparse' or 'affine'"),
         ("lut_function", len, "None"),
