@@ -34,12 +34,12 @@ class Composition:
         Raises what modes raise.
         """
         if found is not None and isinstance(fits[0], Found):
-            encoding, rest = found, fits[1:]
+            encoding, rest = found, [fit for fit in fits if not isinstance(fit, Found)]
         else:
             first = self._first(fits[0], array)
             if len(fits) == 1:
                 return first
-            encoding, rest = first.encoding, fits[1:]
+            encoding, rest = first.encoding, list(fits[1:])
         for fit in rest:
             encoding = self._nested(encoding, fit)
         encoding = _reassigned(array, encoding, None)

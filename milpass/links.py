@@ -75,20 +75,22 @@ class Found:
     inside: ClassVar[None] = None
 
 
-# Operations that end a chain which stores a weight -> its outermost encoding.
+# Operations that store a weight -> the encoding that each is.
 ENCODINGS: dict[str, str] = {
     "constexpr_lut_to_dense": "lut",
     "constexpr_affine_dequantize": "affine",
     "constexpr_blockwise_shift_scale": "affine",
     "constexpr_sparse_to_dense": "sparse",
     "constexpr_cast": "cast",
+    "constexpr_lut_to_sparse": "lut",
+    "constexpr_sparse_blockwise_shift_scale": "affine",
 }
 
 
-def found(weight: Weight) -> Found | None:
-    """How a weight is compressed, None where it is not, or by an operation that is not known."""
-    encoding = ENCODINGS.get(weight.encoded or "")
-    return Found(encoding) if encoding else None
+def found(weight: Weight) -> tuple[Found, ...]:
+    """How a weight is compressed, outermost first; empty where it is not, or by operations not known."""
+    ops = (weight.encoded, *weight.nested) if weight.encoded else ()
+    return tuple(Found(ENCODINGS[op]) for op in ops) if ENCODINGS.keys() >= set(ops) else ()
 
 
 def links(weight: Weight, fits: Sequence[Fit]) -> tuple[Link, ...]:

@@ -66,7 +66,8 @@ class Weight:
     """One floating-point constant: name, function, shape, dtype, readers with their roles.
 
     Knowing it costs no reading; `load()` gives its values (shape `shape`, a view of the mapped file
-    where the container allows one).  `encoded` names the operation that stores it already compressed;
+    where the container allows one).  `encoded` names the operation that stores it already compressed,
+    `nested` those whose results that one takes, outermost first;
     `barred` is the reason why nothing compressed may stand in its place; `modules` are the modules of the
     source that use it, None where its home keeps no record of them.
     """
@@ -77,6 +78,7 @@ class Weight:
     source: Source
     readers: tuple[Reader, ...] = ()
     encoded: str | None = None
+    nested: tuple[str, ...] = ()
     barred: str | None = None
     modules: frozenset[str] | None = None
     _load: Callable[[], NDArray[Any]] | None = field(default=None, eq=False, repr=False)

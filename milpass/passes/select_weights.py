@@ -49,7 +49,7 @@ class select_weights(Pass):
         refusal = self._refusal(weight)
         if refusal is None:
             compressed = found(weight)
-            return Fitted((compressed,)) if compressed else Selected(repr(self))
+            return Fitted(compressed) if compressed else Selected(repr(self))
         return refusal if isinstance(entry, Skipped) else entry
 
     def _refusal(self, weight: Weight) -> Skipped | None:
@@ -67,7 +67,7 @@ class select_weights(Pass):
 
     def _may_nest(self, weight: Weight) -> bool:
         """Whether it is compressed, in a way that fits may go inside of."""
-        return found(weight) is not None and weight.size > self.threshold
+        return bool(found(weight)) and weight.size > self.threshold
 
 
 def _uses(weight: Weight) -> str:

@@ -43,8 +43,10 @@ class Operation:
         """The operations whose results only this one uses to decompress a constant, innermost last."""
         found = []
         for source in self.sources.values() if self.decompresses else ():
+            if source.op in found:
+                continue
             users = {id(user) for result in source.op.results for user, _ in result.uses}
-            if users == {id(self)} and source.op not in found:
+            if users == {id(self)}:
                 found += [source.op, *source.op.operands()]
         return found
 

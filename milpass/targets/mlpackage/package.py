@@ -189,8 +189,16 @@ class Package(Surveyed):
         ops = (definition.op, *definition.op.operands())
         places = (source for op in ops for source in self._sources.get(id(op.live), []))
         source = min(places, default=Source("", number))
+        nested = tuple(op.type for op in definition.op.operands() if op.decompresses)
         return Weight(
-            definition.key, shape, dtype, source, readers, encoded=definition.op.type, graph=self.graph
+            definition.key,
+            shape,
+            dtype,
+            source,
+            readers,
+            encoded=definition.op.type,
+            nested=nested,
+            graph=self.graph,
         )
 
     def _check(self, message: Any, weight: Weight) -> None:

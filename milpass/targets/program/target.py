@@ -103,6 +103,7 @@ class ProgramTarget(Surveyed):
             place,
             self._survey.readers(definition, len(shape)),
             encoded=op.type if op.decompresses else None,
+            nested=tuple(each.type for each in op.operands() if each.decompresses),
             modules=self._survey.modules(definition),
             load=lambda: values_of(op.live.outputs[0]),
             graph=self.graph,
