@@ -1,4 +1,4 @@
-"""Writes docs/reference.md from the code; `--check` fails where the file is not what the code says.
+"""Writes docs/reference.md and docs/formats.md from the code; `--check` fails where they say otherwise.
 
 python docs/generate.py [--check]
 """
@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+import formats
+
 from milpass.dialects import DIALECTS
 from milpass.errors import EXIT_CODES
 from milpass.plan import REASONS, REFUSED_AFTER_CHOICE
 from milpass.reference import words
 
-OUT = Path(__file__).parent / "reference.md"
 HEADER = """# Reference
 
 Made by `python docs/generate.py` from the code; `milpass passes NAME` shows the same and more.
@@ -43,8 +44,6 @@ def sections() -> Iterator[str]:
         if word.fields:
             rows = [(f"`{name}`", help) for name, help in word.fields]
             yield f"### Fields of `{word.name}`\n\n{table(('field', 'meaning'), rows)}\n"
-    formats = [(name, ", ".join(map(str, dialect.legal["lut"]))) for name, dialect in DIALECTS.items()]
-    yield f"## Formats\n\n{table(('format', 'bits of a look-up table'), formats)}\n"
     reasons = [(f"`{code}`", text, _when(code)) for code, text in REASONS.items()]
     yield f"## Why a weight is left as it is\n\n{table(('code', 'reason', 'told'), reasons)}\n"
     codes = [(str(code), text) for code, text in EXIT_CODES.items()]
@@ -55,16 +54,26 @@ def _when(code: str) -> str:
     return "of chosen weights" if code in REFUSED_AFTER_CHOICE else "of weights that are not chosen"
 
 
+def format_sections() -> Iterator[str]:
+    """The parts of the file of formats."""
+    yield formats.HEADER
+    yield table(("fits", *DIALECTS), list(formats.rows())) + "\n"
+
+
+FILES = {"reference.md": sections, "formats.md": format_sections}
+
+
 def main() -> int:
-    """Write the file, or compare it."""
-    text = "\n".join(sections())
-    if "--check" not in sys.argv[1:]:
-        OUT.write_text(text)
-        return 0
-    if not OUT.exists() or OUT.read_text() != text:
-        print(f"{OUT.name} is not what the code says: run `python docs/generate.py`", file=sys.stderr)
-        return 1
-    return 0
+    """Write the files, or compare them."""
+    stale = 0
+    for name, parts in FILES.items():
+        out, text = Path(__file__).parent / name, "\n".join(parts())
+        if "--check" not in sys.argv[1:]:
+            out.write_text(text)
+        elif not out.exists() or out.read_text() != text:
+            print(f"{name} is not what the code says: run `python docs/generate.py`", file=sys.stderr)
+            stale = 1
+    return stale
 
 
 if __name__ == "__main__":

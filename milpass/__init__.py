@@ -9,11 +9,18 @@ if TYPE_CHECKING:
     from milpass.conversion import last_plan
     from milpass.errors import MilpassError, MilpassWarning, ModelError, NothingCompressed, UsageError
     from milpass.fitting.own import lut_mode
-    from milpass.granularity import PerTensor
+    from milpass.granularity import PerBlock, PerChannel, PerGroupedChannel, PerTensor
     from milpass.passes import Pass, as_pass
+    from milpass.passes.decompress import decompress
     from milpass.passes.deselect_weights import deselect_weights
+    from milpass.passes.fit_affine import fit_affine
+    from milpass.passes.fit_cast import fit_cast
     from milpass.passes.fit_lut import fit_lut
+    from milpass.passes.prune_weights import prune_weights
+    from milpass.passes.replace_const_with_affine import replace_const_with_affine
+    from milpass.passes.replace_const_with_cast import replace_const_with_cast
     from milpass.passes.replace_const_with_lut import replace_const_with_lut
+    from milpass.passes.replace_const_with_sparse import replace_const_with_sparse
     from milpass.passes.select_weights import select_weights
     from milpass.pipeline import Pipeline, apply, parse
     from milpass.plan import Plan
@@ -31,6 +38,9 @@ _HOMES: dict[str, str] = {
     "ModelError": "errors",
     "NothingCompressed": "errors",
     "Pass": "passes",
+    "PerBlock": "granularity",
+    "PerChannel": "granularity",
+    "PerGroupedChannel": "granularity",
     "PerTensor": "granularity",
     "Pipeline": "pipeline",
     "Plan": "plan",
@@ -51,6 +61,9 @@ __all__ = [
     "ModelError",
     "NothingCompressed",
     "Pass",
+    "PerBlock",
+    "PerChannel",
+    "PerGroupedChannel",
     "PerTensor",
     "Pipeline",
     "Plan",
@@ -58,13 +71,20 @@ __all__ = [
     "Weight",
     "apply",
     "as_pass",
+    "decompress",
     "deselect_weights",
+    "fit_affine",
+    "fit_cast",
     "fit_lut",
     "last_plan",
     "lut_mode",
     "parse",
+    "prune_weights",
     "read_weights",
+    "replace_const_with_affine",
+    "replace_const_with_cast",
     "replace_const_with_lut",
+    "replace_const_with_sparse",
     "select_weights",
     "selector",
 ]

@@ -8,9 +8,11 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -53,12 +55,28 @@ def _collect(function: str, block: Any, found: dict[tuple[str, str], Any]) -> No
         if op.op_type == "const":
             found[key] = op.outputs[0].val
         elif op.op_type.startswith("constexpr_") and len(op.outputs) == 1:
-            found[key] = op.materialized_val_inference() if _is_plain(op) else None
+            found[key] = evaluated(op)[0]
         for inner in op.blocks:
             _collect(function, inner, found)
 
 
-def _is_plain(op: Any) -> bool:
-    """Whether no operand is itself a compressed constant, which coremltools cannot evaluate."""
-    operands = [var for var in op.inputs.values() if var is not None]
-    return not any(var.op and var.op.op_type.startswith("constexpr_") for var in operands)
+def evaluated(op: Any) -> tuple[Any, ...]:
+    """The results of an operation that decompresses a constant, by coremltools' own definitions.
+
+    Operations whose results it takes come first: coremltools' inference fails on most that are nested.
+    """
+    operands = {name: None if var is None else _value(var) for name, var in op.inputs.items()}
+    if op.op_type == "constexpr_cast":  # has no decompress of its own
+        return (operands["source_val"].astype(np.float32),)
+    for name in signature(op.decompress).parameters:
+        operands.setdefault(name, None)
+    with np.errstate(over="ignore"):
+        found = op.decompress(**operands)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _value(var: Any) -> Any:
+    if var.op is None or not var.op.op_type.startswith("constexpr_"):
+        return var.val
+    number = next(n for n, result in enumerate(var.op.outputs) if result is var)
+    return evaluated(var.op)[number]
