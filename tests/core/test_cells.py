@@ -1,0 +1,175 @@
+"""The best table from cells, against full sweeps and element by element."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from milpass.encodings import indices as indices_of_encodings
+from milpass.fitting.cells import Told, narrowed
+from milpass.fitting.clustering import cluster
+from milpass.fitting.distribution import Distribution
+from milpass.fitting.fitted import NotFittable
+from milpass.fitting.layout import Layout, counted
+from milpass.fitting.nearest import cuts, stored
+from milpass.fitting.streaming import best_table, is_streamed
+from milpass.fitting.table import palettized
+from tests.strategies import EFFORT, quick
+
+CLOSE = 1e-9
+
+KINDS = {
+    "normal": lambda rng, n: rng.standard_normal(n),
+    "uniform": lambda rng, n: rng.random(n),
+    "heavy_tails": lambda rng, n: rng.standard_t(2, n),
+    "heaviest_tails": lambda rng, n: rng.standard_t(1, n),
+    "two_modes": lambda rng, n: rng.standard_normal(n) * 0.1 + rng.choice([-3, 1], n),
+    "equal_steps": lambda rng, n: np.arange(n),
+    "duplicates": lambda rng, n: rng.integers(-40, 40, n),
+    "half_zeros": lambda rng, n: rng.standard_normal(n) * rng.choice([0, 0, 1, -1], n),
+    "far_from_zero": lambda rng, n: 1000 + 1e-3 * rng.standard_normal(n),
+    "one_binade": lambda rng, n: 1.5 + 1e-2 * rng.standard_normal(n),
+    "subnormals": lambda rng, n: rng.integers(-3000, 3000, n) * 1.4e-45,
+    "all_magnitudes": lambda rng, n: 10.0 ** rng.uniform(-38, 38, n) * rng.choice([-1, 1], n),
+    "near_ties": lambda rng, n: np.round(rng.standard_normal(n), 1) * (1 + 1e-7 * rng.integers(0, 3, n)),
+}
+
+
+def drawn(kind, seed, size):
+    return KINDS[kind](np.random.default_rng(seed), size).astype(np.float32)
+
+
+def check(array, k, **options):
+    found, full = best_table(array, k, **options), cluster(Distribution.of(array), k)
+    assert found.cost == pytest.approx(full.cost, rel=CLOSE, abs=0)
+    assert found.cost * (1 - CLOSE) <= found.bound <= found.cost
+    assert np.all(np.diff(found.means) > 0)
+    if full.cost == 0:
+        assert found.means.tolist() == full.means.tolist()
+
+
+FEW = st.sampled_from([1, 4])  # so few cells that there are several rounds, even of few values
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@quick(max_examples=100)
+@given(
+    seed=st.integers(0, 2**32), power=st.floats(1, 11), k=st.sampled_from([2, 3, 4, 5, 8, 16, 64]), finer=FEW
+)
+def test_equals_the_full_sweep(kind, seed, power, k, finer):
+    check(drawn(kind, seed, int(2**power)), k, finer=finer)
+
+
+@pytest.mark.parametrize("finer", [1, 4])
+@pytest.mark.parametrize(
+    ("kind", "k"),
+    [("one_binade", 2), ("one_binade", 3), ("two_modes", 3), ("equal_steps", 3), ("subnormals", 8)],
+)
+def test_equals_the_full_sweep_where_risks_decide(kind, k, finer):
+    """Few coarse cells to each cluster: without what moving a boundary may cost, these come out wrong."""
+    for size in (60, 250, 800):
+        check(drawn(kind, 0, size), k, finer=finer)
+
+
+@pytest.mark.parametrize("kind", ["heavy_tails", "two_modes", "far_from_zero", "half_zeros"])
+@pytest.mark.parametrize("k", [16, 64] if EFFORT >= 1 else [16])
+def test_equals_the_full_sweep_of_many(kind, k):
+    check(drawn(kind, 1, 1 << 16), k)
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 0.1, -3e38, 1.4e-45])
+def test_a_constant(value):
+    found = best_table(np.full(9, value, np.float32), 4)
+    assert found.means.tolist() == [np.float32(value)] and found.means.tobytes() != np.float64(-0.0).tobytes()
+    assert (found.cost, found.bound) == (0.0, 0.0)
+
+
+def test_zeros_of_both_signs_are_one_value():
+    found = best_table(np.array([0.0, -0.0, 1.0, -0.0], np.float32), 8)
+    assert found.means.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf])
+def test_what_is_not_finite(bad):
+    array = np.ones((4, 5, 6), np.float32)
+    array[2, 2, 5] = array[3, 0, 0] = bad
+    with pytest.raises(NotFittable, match=r"2 of 120 elements are not finite, the first at \[2, 2, 5\]"):
+        best_table(array, 4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("k", [3, 16])
+def test_no_boundary_of_the_optimum_is_in_a_cell_that_is_settled(kind, k):
+    """And means at a boundary are no further apart, and its move costs no more, than the cell says."""
+    array = drawn(kind, k, 1500)
+    full = cluster(Distribution.of(array), k)
+    cells = counted(array.view(np.uint32), Layout.coarse()).cells
+    told, _ = narrowed(Told(cells), k)
+    for one, two in pairwise(full.means):
+        middle = (one + two) / 2
+        for cell in np.flatnonzero((told.cells.lows < middle) & (middle < told.cells.highs)):
+            low, high = told.cells.lows[cell], told.cells.highs[cell]
+            inside = array[(array >= low) & (array <= high)].astype(np.float64)
+            if inside.min() > middle or inside.max() <= middle:
+                continue  # the boundary is beside the values
+            assert told.cells.live[cell]
+            assert told.cells.reaches[cell] >= two - one
+            moves = [np.sum(np.maximum(sign * (inside - middle), 0)) * 2 * (two - one) for sign in (1, -1)]
+            assert min(moves) <= told.cells.risks[cell] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cells_hold_the_values(kind):
+    array = drawn(kind, 5, 250)
+    coarse = counted(array.view(np.uint32), Layout.coarse())
+    layout = Layout.finer(coarse.cells.only(coarse.cells.live), coarse.uppers[coarse.cells.live], 200)
+    ascending = np.sort(array).astype(np.float64)
+    for cells in (coarse.cells, counted(array.view(np.uint32), layout).cells):
+        assert np.sum(cells.counts) == array.size
+        stop = 0
+        for low, high, count, mean, scatter, single in zip(
+            cells.lows, cells.highs, cells.counts, cells.means, cells.scatters, ~cells.live, strict=True
+        ):
+            inside = ascending[stop : stop + int(count)]
+            stop += int(count)
+            assert low <= inside[0] and inside[-1] <= high
+            assert single == (inside[0] == inside[-1])
+            assert mean == pytest.approx(np.mean(inside), rel=1e-14, abs=0)
+            noise = 1e-13 * count * (high - low) ** 2
+            assert scatter == pytest.approx(np.sum((inside - mean) ** 2), rel=1e-9, abs=noise)
+
+
+@quick(max_examples=150)
+@given(table=st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=2, max_size=8))
+def test_cuts_are_the_last_that_the_lower_entry_takes(table):
+    table = np.sort(np.array(table, np.float32)) + np.float32(0)
+    found, reals = cuts(table), table.astype(np.float64)
+    middles = (reals[:-1] + reals[1:]) / 2
+    with np.errstate(over="ignore"):
+        after = np.nextafter(found, np.float32(np.inf))
+    assert np.all(found <= middles) and np.all(middles < after)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("nbits", [1, 4])
+def test_a_stored_table_is_what_the_general_way_stores(kind, nbits, monkeypatch):
+    monkeypatch.setattr(indices_of_encodings, "PART", 512)
+    array = drawn(kind, 7, 1400).reshape(2, 700)
+    entries = best_table(array, 1 << nbits).means
+    one = stored(array, entries, nbits, optimum=1.0, bound=0.5)
+    two = palettized(array, Distribution.of(array), entries, nbits, optimum=1.0, bound=0.5)
+    assert one.encoding == two.encoding
+    for measure in ("squared_error", "max_error", "signal", "optimum", "bound"):
+        assert getattr(one.quality, measure) == pytest.approx(getattr(two.quality, measure), rel=CLOSE, abs=0)
+    table = one.encoding.inner.decode().reshape(-1).astype(np.float64)
+    errors = np.abs(array.reshape(-1, 1).astype(np.float64) - table)
+    chosen = one.encoding.indices.array().reshape(-1, 1)
+    assert np.array_equal(np.take_along_axis(errors, chosen, 1)[:, 0], errors.min(axis=1))
+
+
+def test_what_is_streamed():
+    large, small = np.zeros(1 << 20, np.float32), np.zeros(1 << 12, np.float32)
+    assert is_streamed(large, 16) and not is_streamed(small, 16)
+    assert not is_streamed(large, 256) and not is_streamed(large.astype(np.float16), 16)
