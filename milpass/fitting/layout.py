@@ -96,16 +96,15 @@ def counted(patterns: NDArray[np.uint32], layout: Layout) -> Counted:
 
 
 def _summed(patterns: NDArray[np.uint32], layout: Layout) -> tuple[NDArray[np.uint64], ...]:
-    """The sums of 1, r and r**2 of each cell, r the place of a value in it."""
+    """The sums of 1, r and r**2 of each cell, r the lower 16 bits."""
     places = layout.places
     counts, firsts, squares = (np.zeros(layout.size, np.uint64) for _ in range(3))
     for start in range(0, patterns.size, CHUNK):
-        moments = np.zeros((layout.size, 4), np.uint64)
+        moments = np.zeros((layout.size, 2), np.uint64)
         kernels.cells.add_moments(patterns[start : start + CHUNK], places, moments)
-        one, two = moments[:, 0], moments[:, 2]
-        counts += (one >> 40) + (two >> 40)
-        firsts += (one & ((1 << 40) - 1)) + (two & ((1 << 40) - 1))
-        squares += moments[:, 1] + moments[:, 3]
+        counts += moments[:, 0] >> 40
+        firsts += moments[:, 0] & ((1 << 40) - 1)
+        squares += moments[:, 1]
     return counts, firsts, squares
 
 
@@ -114,6 +113,9 @@ def _cells(
 ) -> Cells:
     """Cells that begin at the patterns `starts` and hold so many patterns."""
     whole, firsts, squares = sums
+    lower = (starts & 0xFFFF).astype(np.uint64)
+    squares = squares - 2 * lower * firsts + lower * lower * whole  # from the start of the cell; all exact
+    firsts = firsts - lower * whole
     place = firsts // whole
     single = (place * whole == firsts) & (place * place * whole == squares)
     counts, first = whole.astype(np.float64), firsts.astype(np.float64)

@@ -1,8 +1,7 @@
 """Cells of fp32 bit patterns: their moments in one pass over a weight, the values of some in another.
 
-The upper 16 bits of a pattern choose a row of `places`; it holds 32 times the first cell of those bits,
-plus how many of the lower 16 bits are left out of the number of the cell.  What is left out, the place of a
-value in its cell, is summed in whole numbers, so that no digit is lost and no order of the values matters.
+The upper 16 bits of a pattern choose a row of `places`: 32 times the first cell of those bits, plus how many
+of the lower 16 bits are left out of the number of the cell.
 """
 
 import cython
@@ -13,28 +12,23 @@ def add_moments(
     places: cython.const[cython.int][::1],
     moments: cython.ulonglong[:, ::1],
 ) -> None:
-    """Add the sums of 1, r and r**2 of each cell, r the place of a value in it.
+    """Add the sums of 1, r and r**2 of each cell, r the lower 16 bits: whole numbers, so nothing is lost.
 
     The columns of `moments`, a row for each cell, are 2**40 times the first sum plus the second, so at most
-    2**23 patterns at a time; the third sum; and both once more.  What is summed is the sum of the two halves:
-    neighbouring weights are often equal, and a number just written is slow to read.
+    2**23 patterns at a time, and the third.
     """
     i: cython.Py_ssize_t
     place: cython.int
     cell: cython.Py_ssize_t
-    half: cython.Py_ssize_t
-    rest: cython.ulonglong
     one: cython.ulonglong = 1
-    low: cython.ulonglong
+    low: cython.uint
     with cython.nogil:
         for i in range(patterns.shape[0]):
             place = places[patterns[i] >> 16]
             low = patterns[i] & 0xFFFF
             cell = (place >> 5) + (low >> (place & 31))
-            rest = low & ((one << (place & 31)) - 1)
-            half = 2 * (i & 1)
-            moments[cell, half] += (one << 40) + rest
-            moments[cell, half + 1] += rest * rest
+            moments[cell, 0] += (one << 40) + low
+            moments[cell, 1] += low * low
 
 
 def gather(
