@@ -6,7 +6,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from milpass.fitting.cells import Cells
+from milpass.fitting.cells import Cells, shares
 
 
 @frozen(eq=False)
@@ -35,33 +35,56 @@ class Gathered:
         starts = np.searchsorted(at, np.cumsum(sizes) - sizes)
         return cls(values[at].astype(np.float64) + 0.0, counts, starts, reaches)
 
-    def pieces(self, step: int) -> Cells:
-        """Cells of so many distinct values each, the last of each of the cells before of fewer."""
-        starts, owners = self._cut(step)
-        lengths = np.diff(starts, append=self.values.size)
-        if not starts.size:
-            return Cells.none()
-        lows, highs = self.values[starts], self.values[starts + lengths - 1]
-        mass = np.add.reduceat(self.counts, starts)
-        offsets = self.values - np.repeat(lows, lengths)
-        shifts = np.add.reduceat(self.counts * offsets, starts) / mass
-        scatters = np.add.reduceat(self.counts * np.square(offsets - np.repeat(shifts, lengths)), starts)
-        return Cells(lows, highs, mass, lows + shifts, scatters, self.reaches[owners], lengths > 1)
-
-    def only(self, chosen: NDArray[np.bool_], step: int) -> Gathered:
-        """The values of the chosen ones of the pieces, each of which becomes a cell."""
-        starts, owners = self._cut(step)
-        lengths = np.diff(starts, append=self.values.size)
-        kept = np.repeat(chosen, lengths)
-        ends = np.cumsum(lengths[chosen])
-        return Gathered(
-            self.values[kept], self.counts[kept], ends - lengths[chosen], self.reaches[owners[chosen]]
-        )
-
-    def _cut(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where pieces start, and the cell that each is of."""
+    def pieces(self, most: int) -> Pieces:
+        """Some `most` pieces, so that what moving a boundary in them may cost becomes alike."""
         lengths = np.diff(self.starts, append=self.values.size)
-        parts = -(-lengths // step)
+        spans = self.values[self.starts + lengths - 1] - self.values[self.starts]
+        risks = np.add.reduceat(self.counts, self.starts) * spans * self.reaches
+        steps = lengths / np.maximum(shares(risks, most), 1.0)
+        return self._cut(lengths, np.maximum(steps.astype(np.int64), 1))
+
+    def singles(self) -> Pieces:
+        """Each value a piece."""
+        lengths = np.diff(self.starts, append=self.values.size)
+        return self._cut(lengths, np.ones_like(lengths))
+
+    def _cut(self, lengths: NDArray[np.int64], steps: NDArray[np.int64]) -> Pieces:
+        """Pieces of so many distinct values, the last of each cell of fewer."""
+        parts = -(-lengths // steps)
         owners = np.repeat(np.arange(lengths.size), parts)
         inside = np.arange(owners.size) - np.repeat(np.cumsum(parts) - parts, parts)
-        return self.starts[owners] + inside * step, owners
+        return Pieces(self, self.starts[owners] + inside * steps[owners], self.reaches[owners])
+
+
+@frozen(eq=False)
+class Pieces:
+    """Gathered values cut at `starts`; `reaches` are those of the cells that they are of."""
+
+    gathered: Gathered
+    starts: NDArray[np.int64]
+    reaches: NDArray[np.float64]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The number of distinct values of each."""
+        return np.diff(self.starts, append=self.gathered.values.size)
+
+    def cells(self) -> Cells:
+        """Each piece as a cell."""
+        starts, lengths = self.starts, self.lengths
+        values, counts = self.gathered.values, self.gathered.counts
+        if not starts.size:
+            return Cells.none()
+        lows, highs = values[starts], values[starts + lengths - 1]
+        mass = np.add.reduceat(counts, starts)
+        offsets = values - np.repeat(lows, lengths)
+        shifts = np.add.reduceat(counts * offsets, starts) / mass
+        scatters = np.add.reduceat(counts * np.square(offsets - np.repeat(shifts, lengths)), starts)
+        return Cells(lows, highs, mass, lows + shifts, scatters, self.reaches, lengths > 1)
+
+    def only(self, chosen: NDArray[np.bool_]) -> Gathered:
+        """The values of the chosen pieces, each of which becomes a cell."""
+        lengths = self.lengths
+        kept = np.repeat(chosen, lengths)
+        starts = np.cumsum(lengths[chosen]) - lengths[chosen]
+        return Gathered(self.gathered.values[kept], self.gathered.counts[kept], starts, self.reaches[chosen])

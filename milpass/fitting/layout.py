@@ -7,7 +7,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.cells import Cells
+from milpass.fitting.cells import Cells, shares
 
 # Patterns whose sums one number holds (`kernels.cells.add_moments`).
 CHUNK = 1 << 23
@@ -37,8 +37,7 @@ class Layout:
     def finer(cls, live: Cells, uppers: NDArray[np.int64], most: int) -> Layout:
         """Coarse cells that are live, split into some `most`, so that their risks become alike."""
         known = np.where(np.isfinite(live.reaches), live.reaches, 1.0)
-        weights = np.sqrt(live.counts * (live.highs - live.lows) * known)
-        wanted = np.maximum(weights * (most / max(float(np.sum(weights)), 1e-300)), 1.0)
+        wanted = np.maximum(shares(live.counts * (live.highs - live.lows) * known, most), 1.0)
         useful = np.minimum(np.rint(np.log2(wanted)), np.ceil(np.log2(live.counts)) + 1)
         layout = cls(np.zeros(UPPER, np.uint8), np.zeros(UPPER, bool), np.full(UPPER, np.inf))
         layout.bits[uppers] = np.minimum(useful, 16).astype(np.uint8)

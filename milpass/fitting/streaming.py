@@ -13,18 +13,22 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.cells import Cells, Told, narrowed
+from milpass.fitting.cells import Cells
 from milpass.fitting.clustering import cluster
 from milpass.fitting.distribution import check_finite
 from milpass.fitting.gathered import Gathered
 from milpass.fitting.layout import Layout, counted
+from milpass.fitting.narrowing import Told, narrowed
 
 # Elements from which on cells are quicker than sorting, at least and for each entry; up to so many entries.
 STREAMED = 1 << 16
 STREAMED_PER_ENTRY = 1 << 12
 MOST_ENTRIES = 64
-# Cells for each entry that the second pass, and each round after it, makes of those that are left.
+# Rounds after which values that are left are looked at one by one.
+ROUNDS = 4
+# Cells for each entry that the second pass makes of those that are left; rounds after it make fewer by this.
 FINER = 1 << 10
+COARSER = 4
 
 
 @frozen(eq=False)
@@ -48,7 +52,7 @@ def is_streamed(array: NDArray[Any], k: int) -> bool:
 def best_table(array: NDArray[np.float32], k: int, *, finer: int = FINER) -> Best:
     """The best table of k entries for a weight of any shape; raises `NotFittable` for NaN and infinity.
 
-    Each round makes some `finer` cells for each entry.
+    The second pass makes some `finer` cells for each entry.
     """
     patterns = np.ascontiguousarray(array).reshape(-1).view(np.uint32)
     coarse = counted(patterns, Layout.coarse())
@@ -58,22 +62,24 @@ def best_table(array: NDArray[np.float32], k: int, *, finer: int = FINER) -> Bes
     layout = Layout.finer(told.cells.only(told.cells.live), coarse.uppers[live], finer * k)
     fine = counted(patterns, layout)
     told, live = narrowed(evolve(told, cells=fine.cells), k)
-    return _refined(told, _gathered(patterns, layout, fine.numbers[live], told.cells), k, finer * k)
+    return _refined(
+        told, _gathered(patterns, layout, fine.numbers[live], told.cells), k, finer * k // COARSER + 1
+    )
 
 
 def _refined(told: Told, gathered: Gathered, k: int, most: int) -> Best:
     """The best table, from cells that are settled and the values of others, some `most` pieces a round."""
-    step = gathered.values.size // most
-    while step > 1:
-        pieces = gathered.pieces(step)
-        merged = told.settled.merged(pieces)
-        live = merged.live
+    for _ in range(ROUNDS):
+        if gathered.values.size <= 2 * most:
+            break
+        pieces = gathered.pieces(most)
+        cells = pieces.cells()
+        merged = told.settled.merged(cells)
         told, still = narrowed(evolve(told, cells=merged), k)
-        chosen = pieces.live.copy()
-        chosen[chosen] = still[live]
-        gathered = gathered.only(chosen, step)
-        step = min(step // 2, gathered.values.size // most)
-    cells = told.settled.merged(gathered.pieces(1))
+        chosen = cells.live.copy()
+        chosen[chosen] = still[merged.live]
+        gathered = pieces.only(chosen)
+    cells = told.settled.merged(gathered.singles().cells())
     cells = cells.joined(np.diff(cells.means, prepend=-np.inf, append=np.inf) != 0)  # 0.0 and -0.0
     best = cluster(cells.distribution, k, told.price)
     scatter = float(np.sum(cells.scatters))

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milpass.encodings import indices as indices_of_encodings
-from milpass.fitting.cells import Told, narrowed
 from milpass.fitting.clustering import cluster
 from milpass.fitting.distribution import Distribution
 from milpass.fitting.fitted import NotFittable
 from milpass.fitting.layout import Layout, counted
+from milpass.fitting.narrowing import Told, narrowed
 from milpass.fitting.nearest import cuts, stored
 from milpass.fitting.streaming import best_table, is_streamed
 from milpass.fitting.table import palettized
