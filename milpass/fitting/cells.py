@@ -87,5 +87,4 @@ def _columns(cells: Cells) -> tuple[NDArray[Any], ...]:
 def shares(risks: NDArray[np.float64], most: int) -> NDArray[np.float64]:
     """How many parts each cell is worth, `most` in all: with n and d cut in m a risk falls by m**2."""
     roots = np.sqrt(risks)
-    total = float(np.sum(roots))
-    return roots * (most / total) if total > 0 else roots
+    return roots * (most / np.sum(roots)) if roots.size else roots

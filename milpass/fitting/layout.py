@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
@@ -36,8 +36,7 @@ class Layout:
     @classmethod
     def finer(cls, live: Cells, uppers: NDArray[np.int64], most: int) -> Layout:
         """Coarse cells that are live, split into some `most`, so that their risks become alike."""
-        known = np.where(np.isfinite(live.reaches), live.reaches, 1.0)
-        wanted = np.maximum(shares(live.counts * (live.highs - live.lows) * known, most), 1.0)
+        wanted = np.maximum(shares(live.risks, most), 1.0)
         useful = np.minimum(np.rint(np.log2(wanted)), np.ceil(np.log2(live.counts)) + 1)
         layout = cls(np.zeros(UPPER, np.uint8), np.zeros(UPPER, bool), np.full(UPPER, np.inf))
         layout.bits[uppers] = np.minimum(useful, 16).astype(np.uint8)
@@ -140,8 +139,6 @@ def _cells(
 
 
 def _known(cells: Cells, layout: Layout, uppers: NDArray[np.int64]) -> Cells:
-    """The cells with what the layout knows of them."""
-    live = cells.live & layout.live[uppers]
-    return Cells(
-        cells.lows, cells.highs, cells.counts, cells.means, cells.scatters, layout.reaches[uppers], live
-    )
+    """The cells with what the layout knows of them; no two means are further apart than all values."""
+    reaches = np.minimum(layout.reaches[uppers], cells.highs[-1] - cells.lows[0])
+    return evolve(cells, reaches=reaches, live=cells.live & layout.live[uppers])
