@@ -22,6 +22,8 @@ STEPS = 1 << 9
 RATIO = 0.96
 # What rounding may do to the total of a path, relative to it.
 ROUNDING = 1e-13
+# How much more than the price one cluster may seem to save, before cells are too coarse to tell.
+BLURRED = 2.0
 
 
 @frozen(eq=False)
@@ -49,16 +51,24 @@ def narrowed(told: Told, k: int) -> tuple[Told, NDArray[np.bool_]]:
     # all its boundaries are at ends of cells, so that no optimum costs more
     best = cluster(cells.distribution, k, told.price)
     paths = _Paths.of(cells, best, k)
-    cells, saving = _with_reaches(cells, best.cost + float(np.sum(cells.scatters))), told.saving
-    if not np.isfinite(saving):
-        saving = _saving(cells, paths)
+    cells = _with_reaches(cells, best.cost + float(np.sum(cells.scatters)))
+    if np.isfinite(told.saving):
+        return _told(cells, told.saving, paths)
+    saving = _saving(cells, paths)
+    if saving > BLURRED * best.price:  # finer cells tell it better, as long as all of them are live
+        return Told(_with_reaches(cells, 2 * saving), best.price), cells.live
+    return _told(cells, saving, paths)
+
+
+def _told(cells: Cells, saving: float, paths: _Paths) -> tuple[Told, NDArray[np.bool_]]:
+    """The cells narrowed, now that it is known what one cluster more saves at most."""
     cells = _with_reaches(cells, 2 * saving)
     more, tolerance = paths.through(cells.risks)
     open_ends = more <= tolerance
     live = cells.live & (open_ends[:-1] | open_ends[1:])
     open_ends[:-1] |= live
     open_ends[1:] |= live
-    return Told(evolve(cells, live=live).joined(open_ends), best.price, saving), live
+    return Told(evolve(cells, live=live).joined(open_ends), paths.best.price, saving), live
 
 
 def _saving(cells: Cells, paths: _Paths) -> float:

@@ -20,10 +20,9 @@ from milpass.fitting.gathered import Gathered
 from milpass.fitting.layout import Layout, counted
 from milpass.fitting.narrowing import Told, narrowed
 
-# Elements from which on cells are quicker than sorting, at least and for each entry; up to so many entries.
+# Elements from which on cells are quicker than sorting, at least and for each entry.
 STREAMED = 1 << 16
-STREAMED_PER_ENTRY = 1 << 12
-MOST_ENTRIES = 64
+STREAMED_PER_ENTRY = 1 << 13
 # Rounds after which values that are left are looked at one by one.
 ROUNDS = 4
 # Cells for each entry that the second pass makes of those that are left; rounds after it make fewer by this.
@@ -42,11 +41,7 @@ class Best:
 
 def is_streamed(array: NDArray[Any], k: int) -> bool:
     """Whether cells are the quicker way to the best table of k entries."""
-    return (
-        array.dtype == np.float32
-        and array.size >= max(STREAMED, STREAMED_PER_ENTRY * k)
-        and k <= MOST_ENTRIES
-    )
+    return array.dtype == np.float32 and array.size >= max(STREAMED, STREAMED_PER_ENTRY * k)
 
 
 def best_table(array: NDArray[np.float32], k: int, *, finer: int = FINER) -> Best:
