@@ -111,31 +111,24 @@ def _cells(
 ) -> Cells:
     """Cells that begin at the patterns `starts` and hold so many patterns."""
     whole, firsts, squares = sums
-    lower = (starts & 0xFFFF).astype(np.uint64)
-    squares = squares - 2 * lower * firsts + lower * lower * whole  # from the start of the cell; all exact
-    firsts = firsts - lower * whole
-    place = firsts // whole
-    single = (place * whole == firsts) & (place * place * whole == squares)
-    counts, first = whole.astype(np.float64), firsts.astype(np.float64)
+    middles = (firsts + whole // 2) // whole  # the whole number next to the mean, from which all stays exact
+    rests = (firsts - middles * whole).view(np.int64).astype(np.float64)
+    around = (squares - 2 * middles * firsts + middles * middles * whole).astype(np.float64)
+    counts = whole.astype(np.float64)
+    single = around == 0
     magnitudes = (starts & 0x7FFFFFFF).astype(np.uint32)
     unit = np.ldexp(1.0, np.maximum(magnitudes >> 23, 1).astype(np.int64) - 150)
-    with np.errstate(invalid="ignore"):
-        nearest = magnitudes.view(np.float32).astype(np.float64)
-    lows, highs = nearest, nearest + unit * (widths - 1)
-    means = np.minimum(nearest + unit * (first / counts), highs)
+    with np.errstate(invalid="ignore"):  # patterns of NaN, which are told apart elsewhere
+        lows = magnitudes.view(np.float32).astype(np.float64)
+    highs = lows + unit * (widths - 1)
+    means = lows + unit * ((middles.astype(np.int64) - (starts & 0xFFFF)) + rests / counts)
     lows, highs = np.where(single, means, lows), np.where(single, means, highs)
     negative = starts > 0x7FFFFFFF
     lows, highs = np.where(negative, -highs, lows), np.where(negative, -lows, highs)
-    scatters = np.maximum(squares.astype(np.float64) - first * first / counts, 0.0) * unit**2
-    return Cells(
-        lows + 0.0,
-        highs + 0.0,
-        counts,
-        np.where(negative, -means, means) + 0.0,
-        np.where(single, 0.0, scatters),
-        np.full(counts.size, np.inf),
-        ~single,
-    )
+    means = np.where(negative, -means, means) + 0.0
+    scatters = (around - rests * rests / counts) * unit**2
+    reaches = np.full(counts.size, np.inf)
+    return Cells(lows + 0.0, highs + 0.0, counts, means, scatters, reaches, ~single)
 
 
 def _known(cells: Cells, layout: Layout, uppers: NDArray[np.int64]) -> Cells:

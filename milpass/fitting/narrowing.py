@@ -22,6 +22,8 @@ STEPS = 1 << 9
 RATIO = 0.96
 # What rounding may do to the total of a path, relative to it.
 ROUNDING = 1e-13
+# What is added to a cost that bounds distances, relative to it: more than rounding can take off.
+MARGIN = 1e-7
 # How much more than the price one cluster may seem to save, before cells are too coarse to tell.
 BLURRED = 2.0
 
@@ -161,7 +163,7 @@ def _radii(cells: Cells, posts: NDArray[np.float64], cost: float) -> NDArray[np.
         radii = grid[least + step]
         first = np.searchsorted(cells.lows, posts - radii)
         last = np.searchsorted(cells.highs, posts + radii, side="right")
-        enough = (last > first) & ((below[last] - below[first]) * radii**2 > cost * (1 + ROUNDING))
+        enough = (last > first) & ((below[last] - below[first]) * radii**2 > cost * (1 + MARGIN))
         least += np.where(enough, step, 0)
         step //= 2
     found: NDArray[np.float64] = grid[least]
