@@ -55,11 +55,16 @@ class Cells:
         """The chosen cells."""
         return Cells(*(column[chosen] for column in _columns(self)))
 
+    def followed_by(self, other: Cells) -> Cells:
+        """These cells and the others, all of which come after."""
+        pairs = zip(_columns(self), _columns(other), strict=True)
+        return Cells(*(np.concatenate(pair) for pair in pairs))
+
     def merged(self, other: Cells) -> Cells:
         """These cells and the others, none of which overlap."""
-        columns = [np.concatenate(pair) for pair in zip(_columns(self), _columns(other), strict=True)]
-        order = np.lexsort((columns[1], columns[0]))
-        return Cells(*(column[order] for column in columns))
+        both = self.followed_by(other)
+        order = np.lexsort((both.highs, both.lows))
+        return Cells(*(column[order] for column in _columns(both)))
 
     def joined(self, open_ends: NDArray[np.bool_]) -> Cells:
         """One cell of all between two ends that are open, of [n + 1]; it is what its first cell is."""

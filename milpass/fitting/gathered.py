@@ -8,16 +8,19 @@ from numpy.typing import NDArray
 
 from milpass.fitting.cells import Cells, shares
 
+# Pieces whose values are summed at a time.
+BLOCK = 1 << 12
+
 
 @frozen(eq=False)
 class Gathered:
-    """Distinct values, ascending, and their counts, both float64; those of a cell begin at one of `starts`.
+    """Distinct values, ascending, and their counts; those of a cell begin at one of `starts`.
 
     `reaches` are those of the cells (`Cells`).
     """
 
-    values: NDArray[np.float64]
-    counts: NDArray[np.float64]
+    values: NDArray[np.float32]
+    counts: NDArray[np.uint32]
     starts: NDArray[np.int64]
     reaches: NDArray[np.float64]
 
@@ -31,15 +34,18 @@ class Gathered:
         np.not_equal(values[1:], values[:-1], out=begins[1:])
         begins[np.cumsum(sizes) - sizes] = True  # 0.0 and -0.0 are of different cells
         at = np.flatnonzero(begins)
-        counts = np.diff(at, append=values.size).astype(np.float64)
+        counts = np.empty(at.size, np.uint32)
+        np.subtract(at[1:], at[:-1], out=counts[:-1], casting="unsafe")
+        counts[-1:] = values.size - at[-1:]
         starts = np.searchsorted(at, np.cumsum(sizes) - sizes)
-        return cls(values[at].astype(np.float64) + 0.0, counts, starts, reaches)
+        return cls(values[begins] + np.float32(0), counts, starts, reaches)
 
     def pieces(self, most: int) -> Pieces:
         """Some `most` pieces, so that what moving a boundary in them may cost becomes alike."""
         lengths = np.diff(self.starts, append=self.values.size)
-        spans = self.values[self.starts + lengths - 1] - self.values[self.starts]
-        risks = np.add.reduceat(self.counts, self.starts) * spans * self.reaches
+        lows = self.values[self.starts].astype(np.float64)
+        masses = np.add.reduceat(self.counts, self.starts, dtype=np.float64)
+        risks = masses * (self.values[self.starts + lengths - 1] - lows) * self.reaches
         steps = lengths / np.maximum(shares(risks, most), 1.0)
         return self._cut(lengths, np.maximum(steps.astype(np.int64), 1))
 
@@ -71,16 +77,24 @@ class Pieces:
 
     def cells(self) -> Cells:
         """Each piece as a cell."""
-        starts, lengths = self.starts, self.lengths
-        values, counts = self.gathered.values, self.gathered.counts
-        if not starts.size:
-            return Cells.none()
+        cells = Cells.none()
+        for first in range(0, self.starts.size, BLOCK):
+            cells = cells.followed_by(self._block(first, first + BLOCK))
+        return cells
+
+    def _block(self, first: int, last: int) -> Cells:
+        """Some of the pieces as cells: sums need room for all their values in float64."""
+        lengths = self.lengths[first:last]
+        starts = np.cumsum(lengths) - lengths
+        begin = self.starts[first]
+        values = self.gathered.values[begin : begin + lengths.sum()].astype(np.float64)
+        counts = self.gathered.counts[begin : begin + lengths.sum()].astype(np.float64)
         lows, highs = values[starts], values[starts + lengths - 1]
-        mass = np.add.reduceat(counts, starts)
+        masses = np.add.reduceat(counts, starts)
         offsets = values - np.repeat(lows, lengths)
-        shifts = np.add.reduceat(counts * offsets, starts) / mass
+        shifts = np.add.reduceat(counts * offsets, starts) / masses
         scatters = np.add.reduceat(counts * np.square(offsets - np.repeat(shifts, lengths)), starts)
-        return Cells(lows, highs, mass, lows + shifts, scatters, self.reaches, lengths > 1)
+        return Cells(lows, highs, masses, lows + shifts, scatters, self.reaches[first:last], lengths > 1)
 
     def only(self, chosen: NDArray[np.bool_]) -> Gathered:
         """The values of the chosen pieces, each of which becomes a cell."""

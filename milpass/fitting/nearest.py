@@ -33,7 +33,9 @@ def cuts(table: NDArray[np.float32]) -> NDArray[np.float32]:
     reals = table.astype(np.float64)
     middles = (reals[:-1] + reals[1:]) / 2
     found = middles.astype(np.float32)
-    return np.where(found > middles, np.nextafter(found, np.float32(-np.inf)), found)
+    with np.errstate(over="ignore"):  # below the least of all, where it is not wanted
+        below = np.nextafter(found, np.float32(-np.inf))
+    return np.where(found > middles, below, found)
 
 
 def _nearest(flat: NDArray[np.float32], cuts: NDArray[np.float32]) -> Part:
