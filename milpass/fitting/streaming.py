@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from milpass import kernels
 from milpass.fitting.cells import Cells
 from milpass.fitting.clustering import cluster
-from milpass.fitting.distribution import check_finite
+from milpass.fitting.distribution import check_filled, check_finite
 from milpass.fitting.gathered import Gathered
 from milpass.fitting.layout import Layout, counted
 from milpass.fitting.narrowing import Told, narrowed
@@ -45,10 +45,12 @@ def is_streamed(array: NDArray[Any], k: int) -> bool:
 
 
 def best_table(array: NDArray[np.float32], k: int, *, finer: int = FINER) -> Best:
-    """The best table of k entries for a weight of any shape; raises `NotFittable` for NaN and infinity.
+    """The best table of k entries, k >= 2, for a weight of any shape and size, contiguous or not.
 
-    The second pass makes some `finer` cells for each entry.
+    The second pass makes some `finer` cells for each entry.  Raises `NotFittable` for NaN and infinity, and
+    where there are no elements.
     """
+    check_filled(array)
     patterns = np.ascontiguousarray(array).reshape(-1).view(np.uint32)
     coarse = counted(patterns, Layout.coarse())
     if not coarse.is_finite:
@@ -57,9 +59,8 @@ def best_table(array: NDArray[np.float32], k: int, *, finer: int = FINER) -> Bes
     layout = Layout.finer(told.cells.only(told.cells.live), coarse.uppers[live], finer * k)
     fine = counted(patterns, layout)
     told, live = narrowed(evolve(told, cells=fine.cells), k)
-    return _refined(
-        told, _gathered(patterns, layout, fine.numbers[live], told.cells), k, finer * k // COARSER + 1
-    )
+    left = _gathered(patterns, layout, fine.numbers[live], told.cells)
+    return _refined(told, left, k, finer * k // COARSER + 1)
 
 
 def _refined(told: Told, gathered: Gathered, k: int, most: int) -> Best:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from milpass import fit_lut
 from milpass.encodings import indices as indices_of_encodings
-from milpass.fitting import gathered
+from milpass.fitting import gathered, mode_of
 from milpass.fitting.clustering import cluster
 from milpass.fitting.distribution import Distribution
 from milpass.fitting.fitted import NotFittable
@@ -107,6 +108,24 @@ def test_what_is_not_finite(bad):
     array[2, 2, 5] = array[3, 0, 0] = bad
     with pytest.raises(NotFittable, match=r"2 of 120 elements are not finite, the first at \[2, 2, 5\]"):
         best_table(array, 4)
+
+
+def test_no_elements():
+    with pytest.raises(NotFittable, match="no elements"):
+        best_table(np.empty((0, 3), np.float32), 4)
+
+
+def test_kmeans_takes_cells_for_a_large_weight():
+    """Strided, in two axes: the table, the indices and the proof are those of the general way."""
+    weight = drawn("heavy_tails", 3, 1 << 18).reshape(512, 512)[:, ::2].T
+    assert is_streamed(weight, 16)
+    one = mode_of("lut", "kmeans").fit(weight, fit_lut(nbits=4), range(1, 9))
+    distribution = Distribution.of(weight)
+    best = cluster(distribution, 16)
+    two = palettized(weight, distribution, best.means, 4, optimum=best.cost, bound=best.bound)
+    assert one.encoding == two.encoding
+    assert one.quality.squared_error == pytest.approx(two.quality.squared_error, rel=CLOSE)
+    assert one.quality.bound == pytest.approx(two.quality.bound, rel=CLOSE)
 
 
 @pytest.mark.parametrize("kind", KINDS)
