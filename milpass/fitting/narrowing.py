@@ -52,7 +52,7 @@ def narrowed(told: Told, k: int) -> tuple[Told, NDArray[np.bool_]]:
         return told, cells.live
     # all its boundaries are at ends of cells, so that no optimum costs more
     best = cluster(cells.distribution, k, told.price)
-    paths = _Paths.of(cells, best, k)
+    paths = Paths.of(cells, best, k)
     cells = _with_reaches(cells, best.cost + float(np.sum(cells.scatters)))
     if np.isfinite(told.saving):
         return _told(cells, told.saving, paths)
@@ -62,7 +62,7 @@ def narrowed(told: Told, k: int) -> tuple[Told, NDArray[np.bool_]]:
     return _told(cells, saving, paths)
 
 
-def _told(cells: Cells, saving: float, paths: _Paths) -> tuple[Told, NDArray[np.bool_]]:
+def _told(cells: Cells, saving: float, paths: Paths) -> tuple[Told, NDArray[np.bool_]]:
     """The cells narrowed, now that it is known what one cluster more saves at most."""
     cells = _with_reaches(cells, 2 * saving)
     more, tolerance = paths.through(cells.risks)
@@ -73,7 +73,7 @@ def _told(cells: Cells, saving: float, paths: _Paths) -> tuple[Told, NDArray[np.
     return Told(evolve(cells, live=live).joined(open_ends), paths.best.price, saving), live
 
 
-def _saving(cells: Cells, paths: _Paths) -> float:
+def _saving(cells: Cells, paths: Paths) -> float:
     """What one cluster more than k saves at most, where all cells but single values are live.
 
     The best clustering into k + 1 costs no more than that into k, so what is known of its means holds, too.
@@ -83,7 +83,7 @@ def _saving(cells: Cells, paths: _Paths) -> float:
 
 
 @frozen(eq=False)
-class _Paths:
+class Paths:
     """The best clusterings up to each end of a cell and from there on, each at the price of `best`."""
 
     forward: Sweeper
@@ -92,7 +92,7 @@ class _Paths:
     k: int
 
     @classmethod
-    def of(cls, cells: Cells, best: Clustering, k: int) -> _Paths:
+    def of(cls, cells: Cells, best: Clustering, k: int) -> Paths:
         """Those of cells whose best clustering into k is known."""
         forward = Sweeper(cells.distribution, exact=best.exact)
         mirrored = Distribution(-cells.means[::-1], cells.counts[::-1].copy())

@@ -1,6 +1,6 @@
 """The best table from cells, against full sweeps and element by element."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from milpass.fitting.clustering import cluster
 from milpass.fitting.distribution import Distribution
 from milpass.fitting.fitted import NotFittable
 from milpass.fitting.layout import Layout, counted
-from milpass.fitting.narrowing import Told, narrowed
+from milpass.fitting.narrowing import Paths, Told, narrowed
 from milpass.fitting.nearest import cuts, stored
 from milpass.fitting.streaming import best_table, is_streamed
 from milpass.fitting.table import palettized
@@ -73,6 +73,7 @@ def test_equals_the_full_sweep_where_risks_decide(kind, k, finer):
     """Few coarse cells to each cluster: without what moving a boundary may cost, these come out wrong."""
     for size in (60, 250, 800):
         check(drawn(kind, 0, size), k, finer=finer)
+        check(-drawn(kind, 0, size), k, finer=finer)
 
 
 @pytest.mark.parametrize("kind", ["heavy_tails", "two_modes", "far_from_zero", "half_zeros"])
@@ -110,6 +111,33 @@ def test_what_is_not_finite(bad):
         best_table(array, 4)
 
 
+def squared_error(values, counts):
+    return np.sum(counts * (values - np.average(values, weights=counts)) ** 2)
+
+
+@quick(max_examples=100)
+@given(seed=st.integers(0, 2**32), k=st.integers(2, 4))
+def test_least_through_each_end_of_all_clusterings(seed, k):
+    """Every choice of ends, each less what moving boundaries there may have cost."""
+    rng = np.random.default_rng(seed)
+    cells = counted(rng.standard_t(2, 7).astype(np.float32).view(np.uint32), Layout.coarse()).cells
+    best = cluster(cells.distribution, k)
+    risks = best.price * rng.uniform(0, 1.5, cells.size)
+    more, tolerance = Paths.of(cells, best, k).through(risks)
+    several = risks + (k - 1) * np.maximum(risks - best.price, 0)
+    discounts = np.maximum(several[1:], several[:-1])
+    least = np.full(cells.size + 1, np.inf)
+    for chosen in product([False, True], repeat=cells.size - 1):
+        edges = [0, *(np.flatnonzero(chosen) + 1), cells.size]
+        cost = sum(squared_error(cells.means[a:b], cells.counts[a:b]) for a, b in pairwise(edges))
+        excess = cost + best.price * (len(edges) - 1 - k) - best.cost - np.sum(discounts[list(chosen)])
+        least[edges] = np.minimum(least[edges], excess)
+    scale = best.cost + k * best.price
+    assert more == pytest.approx(least, rel=1e-9, abs=1e-9 * scale)
+    at_ends = k * sum(max(risks[end] - best.price, 0) for end in (0, -1))
+    assert at_ends <= tolerance <= at_ends + 1e-9 * scale
+
+
 def test_no_elements():
     with pytest.raises(NotFittable, match="no elements"):
         best_table(np.empty((0, 3), np.float32), 4)
@@ -130,9 +158,10 @@ def test_kmeans_takes_cells_for_a_large_weight():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("k", [3, 16])
-def test_no_boundary_of_the_optimum_is_in_a_cell_that_is_settled(kind, k):
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_boundary_of_the_optimum_is_in_a_cell_that_is_settled(kind, k, sign):
     """And means at a boundary are no further apart, and its move costs no more, than the cell says."""
-    array = drawn(kind, k, 1500)
+    array = sign * drawn(kind, k, 1500)
     full = cluster(Distribution.of(array), k)
     cells = counted(array.view(np.uint32), Layout.coarse()).cells
     told, _ = narrowed(Told(cells), k)
