@@ -29,15 +29,16 @@ GUESSES = 8
 class Clustering:
     """Intervals `edges[i]:edges[i + 1]` of the distinct values, their means, and the squared error.
 
-    No clustering of as many intervals costs less than `bound`, which equals `cost` up to rounding; `price`
-    is that of a cluster at which it was found, None where there was nothing to search.
+    No clustering of as many intervals costs less than `bound`, which equals `cost` up to rounding: `price`
+    for each cluster proves it.  `exact` tells whether that took sums in double-double.
     """
 
     edges: NDArray[np.int64]
     means: NDArray[np.float64]
     cost: float
     bound: float
-    price: float | None = None
+    price: float = 0.0
+    exact: bool = False
 
 
 @frozen(eq=False)
@@ -63,7 +64,7 @@ class _Path:
         return self.count == k
 
 
-class _Sweeper:
+class Sweeper:
     """Sweeps one distribution at any price, with its sums and working memory."""
 
     def __init__(self, distribution: Distribution, *, exact: bool) -> None:
@@ -72,6 +73,7 @@ class _Sweeper:
         self._sums = np.empty((size + 1, 5 if exact else 3))
         self._best = np.empty((size + 1, 2))
         self._work = [np.empty(size + 1, np.int64) for _ in range(3)]
+        self._undiscounted = np.zeros(size + 1)
         values, counts = distribution.values, distribution.counts
         if exact:
             origin = int(np.searchsorted(values, 0.0))
@@ -92,29 +94,34 @@ class _Sweeper:
 
     def sweep(self, price: float) -> _Path:
         """The best clustering when each cluster costs `price`."""
-        kernels.clustering.sweep(self._sums, self._exact, price, self._best, *self._work)
+        self.least(price, self._undiscounted)
         edges = [len(self._best) - 1]
         while edges[-1]:
             edges.append(int(self._work[0][edges[-1]]))
         return _Path(price, np.array(edges[::-1]), float(self._best[-1, 0]))
 
+    def least(self, price: float, discounts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The cost and the number of clusters of the best clustering up to each position, [size + 1, 2].
 
-def cluster(distribution: Distribution, k: int, *, near: float | None = None) -> Clustering:
-    """The clustering of least squared error into at most k intervals, k >= 2.
+        `discounts` are taken off the cost at each position that an interval ends at.
+        """
+        kernels.clustering.sweep(self._sums, self._exact, price, discounts, self._best, *self._work)
+        return self._best
 
-    `near` is a price from which to begin, such as that of a similar distribution.
-    """
+
+def cluster(distribution: Distribution, k: int, price: float | None = None) -> Clustering:
+    """The clustering of least squared error into at most k intervals, k >= 2; `price` is a first guess."""
     size = distribution.values.size
     if size <= k:
         return Clustering(np.arange(size + 1), distribution.values.copy(), 0.0, 0.0)
-    sweeper = _Sweeper(distribution, exact=False)
-    guess = near or _first_guess(sweeper.spread, k)
+    sweeper = Sweeper(distribution, exact=False)
+    guess = price or _first_guess(sweeper.spread, k)
     found = _search(sweeper, k, guess, noise=sweeper.noise)
     if found and sweeper.noise <= TOLERATED_NOISE * found.cost:
-        return _measured(distribution, found)
-    found = _search(_Sweeper(distribution, exact=True), k, found.price if found else guess, noise=0.0)
+        return _measured(distribution, found, exact=False)
+    found = _search(Sweeper(distribution, exact=True), k, found.price if found else guess, noise=0.0)
     assert found is not None
-    return _measured(distribution, found)
+    return _measured(distribution, found, exact=True)
 
 
 def _first_guess(spread: float, k: int) -> float:
@@ -132,7 +139,7 @@ class _Found:
     bound: float
 
 
-def _search(sweeper: _Sweeper, k: int, price: float, *, noise: float) -> _Found | None:
+def _search(sweeper: Sweeper, k: int, price: float, *, noise: float) -> _Found | None:
     """Find the price at which k clusters are best, or join the two solutions on either side of k.
 
     None where prices would have to be below `noise`, so that rounding decides.
@@ -186,7 +193,7 @@ def _spliced(few: _Path, many: _Path, k: int) -> _Found:
     return _Found(edges, price, cost, cost)
 
 
-def _measured(distribution: Distribution, found: _Found) -> Clustering:
+def _measured(distribution: Distribution, found: _Found, *, exact: bool) -> Clustering:
     """The means and the cost, summed anew from differences so that neither loses digits."""
     edges, values, counts = found.edges, distribution.values, distribution.counts
     starts, lengths = edges[:-1], np.diff(edges)
@@ -194,4 +201,4 @@ def _measured(distribution: Distribution, found: _Found) -> Clustering:
     offsets = values - np.repeat(values[starts], lengths)
     means = values[starts] + np.add.reduceat(counts * offsets, starts) / mass
     cost = float(np.sum(counts * np.square(values - np.repeat(means, lengths))))
-    return Clustering(edges, means, cost, min(found.bound, cost), found.price)
+    return Clustering(edges, means, cost, min(found.bound, cost), found.price, exact)

@@ -13,7 +13,7 @@ from typing import Any
 from milpass.errors import InstallationError
 
 try:
-    from milpass.kernels import assignment, bits, clustering, histogram, quantization
+    from milpass.kernels import assignment, bits, cells, clustering, histogram, quantization
 except ModuleNotFoundError as error:
     if error.name != "cython":
         raise
@@ -43,8 +43,8 @@ def _plain(module: ModuleType) -> Any:
 
 
 if not COMPILED:
-    assignment, bits, clustering, histogram, quantization = map(
-        _plain, (assignment, bits, clustering, histogram, quantization)
+    assignment, bits, cells, clustering, histogram, quantization = map(
+        _plain, (assignment, bits, cells, clustering, histogram, quantization)
     )
 
-__all__ = ["COMPILED", "assignment", "bits", "clustering", "histogram", "quantization"]
+__all__ = ["COMPILED", "assignment", "bits", "cells", "clustering", "histogram", "quantization"]

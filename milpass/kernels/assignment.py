@@ -38,3 +38,28 @@ def count_cuts(
                 found += step if value > cuts[found + step - 1] else 0
                 step >>= 1
             indices[i] = cython.cast(cython.uchar, found)
+
+
+def measure(
+    values: cython.const[cython.float][::1],
+    indices: cython.const[cython.uchar][::1],
+    table: cython.const[cython.double][::1],
+    sums: cython.double[::1],
+) -> None:
+    """Add the squares of errors and of values to `sums`, and raise its third to the greatest error."""
+    i: cython.Py_ssize_t
+    real: cython.double
+    error: cython.double
+    squared: cython.double = 0.0
+    signal: cython.double = 0.0
+    greatest: cython.double = sums[2]
+    with cython.nogil:
+        for i in range(values.shape[0]):
+            real = values[i]
+            error = abs(real - table[indices[i]])
+            squared += error * error
+            signal += real * real
+            greatest = error if error > greatest else greatest
+    sums[0] += squared
+    sums[1] += signal
+    sums[2] = greatest

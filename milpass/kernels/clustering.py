@@ -221,6 +221,7 @@ def sweep(
     sums: cython.const[cython.double][:, ::1],
     exact: cython.bint,
     price: cython.double,
+    discounts: cython.const[cython.double][::1],
     best: cython.double[:, ::1],
     previous: cython.longlong[::1],
     candidates: cython.longlong[::1],
@@ -231,7 +232,8 @@ def sweep(
     Writes its cost without the price and its number of clusters (the columns of `best`), and where its
     last cluster starts (`previous`).  The queue holds the starts of a last cluster that are still the best
     somewhere ahead (`candidates`), and the end from which each is (`starts`); the Monge property keeps both
-    ascending.  All four arrays written have one element more than there are values.
+    ascending.  `discounts` are taken off the cost of each path through a position, so costs stay Monge.  They
+    and the four arrays written have one element more than there are values.
     """
     size: cython.Py_ssize_t = sums.shape[0] - 1
     head: cython.Py_ssize_t = 0
@@ -248,7 +250,7 @@ def sweep(
             while head < tail and starts[head + 1] <= end:
                 head += 1
             start = candidates[head]
-            best[end, 0] = best[start, 0] + interval_cost(sums, exact, start, end)
+            best[end, 0] = best[start, 0] + interval_cost(sums, exact, start, end) - discounts[end]
             best[end, 1] = best[start, 1] + 1.0
             previous[end] = start
             if end == size:

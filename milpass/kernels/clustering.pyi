@@ -10,6 +10,7 @@ def sweep(
     sums: NDArray[Any],
     exact: bool,
     price: float,
+    discounts: NDArray[Any],
     best: NDArray[Any],
     previous: NDArray[Any],
     candidates: NDArray[Any],

@@ -218,7 +218,7 @@ def test_sweep_is_the_shortest_path(run, exact, drawn, share):
     spread = interval_cost(true_sums, 0, values.size)
     price = float(spread) * share**4
     best, work = np.empty((values.size + 1, 2)), [np.empty(values.size + 1, np.int64) for _ in range(3)]
-    run("clustering.sweep", sums, exact, price, best, *work)
+    run("clustering.sweep", sums, exact, price, np.zeros(values.size + 1), best, *work)
     noise = spread * Fraction(1, 10**12) + Fraction(price) * values.size / 10**14
     for end, wanted in enumerate(least_total(true_sums, Fraction(price))):
         pairs = list(pairwise(path_to(end, work[0])))
