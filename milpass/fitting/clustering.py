@@ -160,18 +160,22 @@ def _search(sweeper: Sweeper, k: int, price: float, *, noise: float) -> _Found |
             many = path if many is None or few is None or path.count <= many.count else many
         if few and many and attempt > GUESSES and not nearer:
             return _spliced(few, many, k)
-        price = _next_price(few, many, k, interpolate=attempt < GUESSES)
+        price = _next_price(few, many, k, attempt)
     raise AssertionError("unreachable")
 
 
-def _next_price(few: _Path | None, many: _Path | None, k: int, *, interpolate: bool) -> float:
-    """A price for k clusters: their number falls about as the price to the power of -1/3."""
+def _next_price(few: _Path | None, many: _Path | None, k: int, attempt: int) -> float:
+    """A price for k clusters: their number falls about as the price to the power of -1/3.
+
+    Where all prices so far were on one side, they go further at each attempt.
+    """
+    least = 1 + 2.0**attempt / (2 * k)
     if few is None:
         assert many is not None
-        return many.price * max((many.count / k) ** 3, 2.0)
+        return many.price * max((many.count / k) ** 3, least)
     if many is None:
-        return few.price * min((few.count / k) ** 3, 0.5)
-    if not interpolate:
+        return few.price * min((few.count / k) ** 3, 1 / least)
+    if attempt >= GUESSES:
         return (few.cost - many.cost) / (many.count - few.count)
     share = np.log(many.count / k) / np.log(many.count / few.count)
     ratio = few.price / many.price

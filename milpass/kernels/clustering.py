@@ -174,11 +174,27 @@ def is_better(
 ) -> cython.bint:
     """Whether a last cluster that starts at `late` beats one that starts at `early`, up to `end`.
 
-    Costs are compared apart from what is paid for clusters, which may be greater by any factor.
+    Costs are compared apart from what is paid for clusters, which may be greater by any factor.  Where sums
+    are not exact the sums of squares up to `end` drop out, and both sides are multiplied by both masses, since
+    a division takes longer than all the rest.
     """
-    late_cost: cython.double = best[late, 0] + interval_cost(sums, exact, late, end)
-    early_cost: cython.double = best[early, 0] + interval_cost(sums, exact, early, end)
-    return late_cost - early_cost < price * (best[early, 1] - best[late, 1])
+    saved: cython.double = price * (best[early, 1] - best[late, 1])
+    late_mass: cython.double
+    early_mass: cython.double
+    late_first: cython.double
+    early_first: cython.double
+    more: cython.double
+    if exact:
+        more = best[late, 0] + exact_cost(sums, late, end) - (best[early, 0] + exact_cost(sums, early, end))
+        return more < saved
+    late_mass = sums[end, 0] - sums[late, 0]
+    early_mass = sums[end, 0] - sums[early, 0]
+    late_first = sums[end, 1] - sums[late, 1]
+    early_first = sums[end, 1] - sums[early, 1]
+    more = (best[late, 0] - sums[late, 2]) - (best[early, 0] - sums[early, 2]) - saved
+    return more * late_mass * early_mass < (
+        late_first * late_first * early_mass - early_first * early_first * late_mass
+    )
 
 
 @cython.cfunc

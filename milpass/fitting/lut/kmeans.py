@@ -28,12 +28,16 @@ def fit(array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
 
 
 class _Best:
-    """The best entries; each search for a price starts from the one before it."""
+    """The best entries; each search for a price starts from what was right for the group before.
+
+    Prices are kept by the sum of squares: groups are alike but for their size.
+    """
 
     def __init__(self) -> None:
-        self._price: float | None = None
+        self._rate = 0.0
 
     def __call__(self, distribution: Distribution, k: int) -> Entries:
-        best = cluster(distribution.counted, k, self._price)
-        self._price = best.price or self._price
+        signal = distribution.signal
+        best = cluster(distribution.counted, k, self._rate * signal)
+        self._rate = best.price / signal if best.price else self._rate
         return Entries(best.means, best.cost, best.bound)
