@@ -13,7 +13,7 @@ from typing import Any
 from milpass.errors import InstallationError
 
 try:
-    from milpass.kernels import assignment, bits, clustering, histogram
+    from milpass.kernels import assignment, bits, cells, clustering, histogram, seeding, vectors
 except ModuleNotFoundError as error:
     if error.name != "cython":
         raise
@@ -43,6 +43,7 @@ def _plain(module: ModuleType) -> Any:
 
 
 if not COMPILED:
-    assignment, bits, clustering, histogram = map(_plain, (assignment, bits, clustering, histogram))
+    assignment, bits, cells, clustering = map(_plain, (assignment, bits, cells, clustering))
+    histogram, seeding, vectors = map(_plain, (histogram, seeding, vectors))
 
-__all__ = ["COMPILED", "assignment", "bits", "clustering", "histogram"]
+__all__ = ["COMPILED", "assignment", "bits", "cells", "clustering", "histogram", "seeding", "vectors"]
