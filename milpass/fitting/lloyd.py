@@ -62,16 +62,16 @@ class _Bounds:
     def add_up(self) -> None:
         """Sum the clusters anew: sums kept up to date gather rounding."""
         self._totals.fill(0.0)
-        kernels.vectors.add_up(self._cells.columns, self._cells.weights, self._labels, self._totals)
+        kernels.lloyd.add_up(self._cells.columns, self._cells.weights, self._labels, self._totals)
 
     def reassign(self, centres: Floats) -> None:
         """Label each vector by its nearest centre."""
         cells = self._cells
         ranked = self._neighbours, self._between
-        kernels.vectors.rank_neighbours(centres, *ranked)
+        kernels.lloyd.rank_neighbours(centres, *ranked)
         movement = self._moved + self._furthest, self._furthest
         state = self._labels, self._slack, self._lower, self._totals
-        kernels.vectors.reassign(cells.columns, cells.weights, centres, *ranked, *movement, *state)
+        kernels.lloyd.reassign(cells.columns, cells.weights, centres, *ranked, *movement, *state)
 
     def move(self, shifts: Floats) -> None:
         """Loosen the bounds by how far each centre moves."""

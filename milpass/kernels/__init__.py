@@ -13,7 +13,7 @@ from typing import Any
 from milpass.errors import InstallationError
 
 try:
-    from milpass.kernels import assignment, bits, cells, clustering, histogram, seeding, vectors
+    from milpass.kernels import assignment, bits, cells, clustering, histogram, lloyd, seeding, vectors
 except ModuleNotFoundError as error:
     if error.name != "cython":
         raise
@@ -44,6 +44,16 @@ def _plain(module: ModuleType) -> Any:
 
 if not COMPILED:
     assignment, bits, cells, clustering = map(_plain, (assignment, bits, cells, clustering))
-    histogram, seeding, vectors = map(_plain, (histogram, seeding, vectors))
+    histogram, lloyd, seeding, vectors = map(_plain, (histogram, lloyd, seeding, vectors))
 
-__all__ = ["COMPILED", "assignment", "bits", "cells", "clustering", "histogram", "seeding", "vectors"]
+__all__ = [
+    "COMPILED",
+    "assignment",
+    "bits",
+    "cells",
+    "clustering",
+    "histogram",
+    "lloyd",
+    "seeding",
+    "vectors",
+]

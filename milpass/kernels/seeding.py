@@ -83,6 +83,78 @@ def is_far(
     return total >= limit
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+@cython.nogil
+def error_with(
+    columns: cython.const[cython.float][:, ::1],
+    weights: cython.const[cython.double][::1],
+    low: cython.const[cython.double][:, ::1],
+    high: cython.const[cython.double][:, ::1],
+    block: cython.Py_ssize_t,
+    closest: cython.const[cython.double][::1],
+    blocks: cython.const[cython.double][:, ::1],
+    seed: cython.Py_ssize_t,
+) -> cython.double:
+    """The error that would be left with one more seed."""
+    b: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    error: cython.double
+    total: cython.double = 0.0
+    weighted: cython.bint = weights.shape[0] > 0
+    for b in range(blocks.shape[0]):
+        if is_far(columns, low, high, b, seed, blocks[b, 1]):
+            total += blocks[b, 0]
+            continue
+        for i in range(b * block, min(b * block + block, closest.shape[0])):
+            error = min(distance_to(columns, i, seed), closest[i])
+            total += error * weights[i] if weighted else error
+    return total
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+@cython.nogil
+def add_seed(
+    columns: cython.const[cython.float][:, ::1],
+    weights: cython.const[cython.double][::1],
+    low: cython.const[cython.double][:, ::1],
+    high: cython.const[cython.double][:, ::1],
+    block: cython.Py_ssize_t,
+    seed: cython.Py_ssize_t,
+    number: cython.Py_ssize_t,
+    labels: cython.uchar[::1],
+    closest: cython.double[::1],
+    blocks: cython.double[:, ::1],
+) -> cython.double:
+    """Give a seed the vectors that are nearest to it; returns the error that is left."""
+    b: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    error: cython.double
+    greatest: cython.double
+    total: cython.double
+    left: cython.double = 0.0
+    weighted: cython.bint = weights.shape[0] > 0
+    for b in range(blocks.shape[0]):
+        if not is_far(columns, low, high, b, seed, blocks[b, 1]):
+            total = 0.0
+            greatest = 0.0
+            for i in range(b * block, min(b * block + block, closest.shape[0])):
+                error = distance_to(columns, i, seed)
+                if error < closest[i]:
+                    closest[i] = error
+                    labels[i] = cython.cast(cython.uchar, number)
+                error = closest[i]
+                total += error * weights[i] if weighted else error
+                greatest = error if error > greatest else greatest
+            blocks[b, 0] = total
+            blocks[b, 1] = greatest
+        left += blocks[b, 0]
+    return left
+
+
 def add_seeds(
     columns: cython.const[cython.float][:, ::1],
     weights: cython.const[cython.double][::1],
@@ -106,52 +178,26 @@ def add_seeds(
     n: cython.Py_ssize_t
     t: cython.Py_ssize_t
     b: cython.Py_ssize_t
-    i: cython.Py_ssize_t
-    position: cython.Py_ssize_t
+    seed: cython.Py_ssize_t
     best: cython.Py_ssize_t
     total: cython.double
-    error: cython.double
     least: cython.double
-    greatest: cython.double
-    potential: cython.double = 0.0
-    weighted: cython.bint = weights.shape[0] > 0
+    left: cython.double = 0.0
     with cython.nogil:
         for b in range(blocks.shape[0]):
-            potential += blocks[b, 0]
+            left += blocks[b, 0]
         found[0] = 0
         for n in range(seeds.shape[0]):
-            if potential <= 0.0:
+            if left <= 0.0:
                 break
             best = 0
             least = -1.0
             for t in range(draws.shape[1]):
-                position = draw(weights, block, closest, blocks, draws[n, t] * potential)
-                total = 0.0
-                for b in range(blocks.shape[0]):
-                    if is_far(columns, low, high, b, position, blocks[b, 1]):
-                        total += blocks[b, 0]
-                        continue
-                    for i in range(b * block, min(b * block + block, closest.shape[0])):
-                        error = min(distance_to(columns, i, position), closest[i])
-                        total += error * weights[i] if weighted else error
+                seed = draw(weights, block, closest, blocks, draws[n, t] * left)
+                total = error_with(columns, weights, low, high, block, closest, blocks, seed)
                 if total < least or least < 0.0:
                     least = total
-                    best = position
+                    best = seed
             seeds[n] = best
             found[0] = n + 1
-            potential = 0.0
-            for b in range(blocks.shape[0]):
-                if not is_far(columns, low, high, b, best, blocks[b, 1]):
-                    total = 0.0
-                    greatest = 0.0
-                    for i in range(b * block, min(b * block + block, closest.shape[0])):
-                        error = distance_to(columns, i, best)
-                        if error < closest[i]:
-                            closest[i] = error
-                            labels[i] = cython.cast(cython.uchar, first + n)
-                        error = closest[i]
-                        total += error * weights[i] if weighted else error
-                        greatest = error if error > greatest else greatest
-                    blocks[b, 0] = total
-                    blocks[b, 1] = greatest
-                potential += blocks[b, 0]
+            left = add_seed(columns, weights, low, high, block, best, first + n, labels, closest, blocks)
