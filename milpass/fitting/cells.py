@@ -101,8 +101,8 @@ class Cells:
         )
         return labels, errors
 
-    def seeded(self, centres: Floats, draws: Floats) -> tuple[Floats, NDArray[np.uint8]]:
-        """The centres and more by greedy k-means++ from uniform draws (seeds, tries), and the labels.
+    def seeded(self, centres: Floats, draws: Floats) -> tuple[Floats, NDArray[np.uint8], Floats]:
+        """The centres and more by greedy k-means++ from uniform draws (seeds, tries), and what `label` tells.
 
         Fewer where each vector has a centre at its place.
         """
@@ -114,7 +114,7 @@ class Cells:
         data = self.columns, self.weights, *self.boxes
         state = labels, closest, blocks, seeds, found
         kernels.seeding.add_seeds(*data, BLOCK, draws, len(centres), *state)
-        return np.concatenate([centres, self.vectors(seeds[: int(found[0])])]), labels
+        return np.concatenate([centres, self.vectors(seeds[: int(found[0])])]), labels, closest
 
 
 @frozen(eq=False)

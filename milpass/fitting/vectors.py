@@ -26,6 +26,8 @@ CHUNK = 1 << 18
 # Gains, relative to the error, at which Lloyd's method stops: on starts, on the best of them, on all vectors.
 ROUGH, FINE, FINAL = 1e-3, 1e-4, 5e-5
 SWAPS = 4
+# How often centres that lost all their vectors are replaced.
+REFILLS = 10
 
 
 @frozen(eq=False)
@@ -49,7 +51,7 @@ def cluster_vectors(
         vectors, weights = vectors[used], weights[used] if weights.any() else None
     everything = _thinned(vectors, weights, rng)
     part = everything.sample(min(max(SAMPLE_OF_CENTRE * k, LEAST_SAMPLE), GREATEST_SAMPLE), rng)
-    centres = _best_of_starts(part, k, rng).centres
+    centres = _best_of_starts(part, k, rng)
     centres, error = _settled(everything, centres, k, rng)
     if len(vectors) > LIMIT:
         centres, error = _completed(vectors, weights, centres, k)
@@ -90,19 +92,21 @@ def _thinned(vectors: Vectors, weights: Floats | None, rng: np.random.Generator)
     return _arranged(np.ascontiguousarray(columns.T), np.concatenate([part.weights for part in parts]))
 
 
-def _best_of_starts(cells: Cells, k: int, rng: np.random.Generator) -> Clusters:
+def _best_of_starts(cells: Cells, k: int, rng: np.random.Generator) -> Floats:
     """The best of several starts, then bettered by swaps; more starts where there are few centres."""
     tries = 2 + int(np.log(k))
     best: Clusters | None = None
     for _ in range(2 + 64 // k):
         first = min(int(rng.random() * cells.size), cells.size - 1)
-        seeded = cells.seeded(cells.vectors(np.array([first])), rng.random((k - 1, tries)))
-        found = lloyd(cells, *seeded, tolerance=ROUGH)
+        draws = rng.random((k - 1, tries))
+        centres, labels, errors = cells.seeded(cells.vectors(np.array([first])), draws)
+        if not errors.any():
+            return centres
+        found = lloyd(cells, centres, labels, tolerance=ROUGH)
         best = found if best is None or found.error < best.error else best
     assert best is not None
-    if len(best.centres) == k:
-        best = _swapped(cells, best, rng, tries)
-    return lloyd(cells, best.centres, cells.label(best.centres)[0], tolerance=FINE)
+    best = _swapped(cells, best, rng, tries)
+    return lloyd(cells, best.centres, cells.label(best.centres)[0], tolerance=FINE).centres
 
 
 def _swapped(cells: Cells, best: Clusters, rng: np.random.Generator, tries: int) -> Clusters:
@@ -111,8 +115,8 @@ def _swapped(cells: Cells, best: Clusters, rng: np.random.Generator, tries: int)
     count = max(k // 16, 1)
     for _ in range(SWAPS):
         merged = _merged(best, count)
-        seeded = cells.seeded(merged, rng.random((k - len(merged), tries)))
-        found = lloyd(cells, *seeded, tolerance=ROUGH)
+        centres, labels, _ = cells.seeded(merged, rng.random((k - len(merged), tries)))
+        found = lloyd(cells, centres, labels, tolerance=ROUGH)
         if found.error < best.error:
             best = found
         else:
@@ -140,15 +144,18 @@ def _merged(clusters: Clusters, count: int) -> Floats:
 
 def _settled(cells: Cells, centres: Floats, k: int, rng: np.random.Generator) -> tuple[Floats, float]:
     """Lloyd's method on all vectors, with seeds in place of centres that are missing or have no vector."""
-    labels = cells.label(centres)[0]
-    while True:
+    labels, errors = cells.label(centres)
+    for _ in range(REFILLS):
+        if not errors.any():
+            break  # before means of equal vectors, rounded, take the place of the vectors
         centres = lloyd(cells, centres, labels, tolerance=FINAL).centres
         labels, errors = cells.label(centres)
         used = np.bincount(labels, minlength=len(centres)) > 0
-        centres, error = centres[used], float(np.sum(cells.weighted(errors)))
-        if len(centres) == k or error <= 0:
-            return centres, error
-        centres, labels = cells.seeded(centres, rng.random((k - len(centres), 1)))
+        if used.all() and len(centres) == k:
+            break
+        centres, labels, errors = cells.seeded(centres[used], rng.random((k - np.count_nonzero(used), 1)))
+    used = np.bincount(labels, minlength=len(centres)) > 0
+    return centres[used], float(np.sum(cells.weighted(errors)))
 
 
 def _completed(vectors: Vectors, weights: Floats | None, centres: Floats, k: int) -> tuple[Floats, float]:
