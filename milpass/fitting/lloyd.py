@@ -7,7 +7,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.cells import Cells, Floats
+from milpass.fitting.boxes import Boxes, Floats
 
 # How far centres go towards the mean and beyond; below 2 the error falls in each round (Xiao 2010).
 RELAXATION = 1.8
@@ -26,12 +26,12 @@ class Clusters:
     error: float
 
 
-def lloyd(cells: Cells, centres: Floats, labels: NDArray[np.uint8], *, tolerance: float) -> Clusters:
+def lloyd(boxes: Boxes, centres: Floats, labels: NDArray[np.uint8], *, tolerance: float) -> Clusters:
     """Refine until what the centres still gain is below a share of the error; `labels` are used up.
 
     A label need not be that of the nearest centre, but the nearer the faster.
     """
-    bounds = _Bounds(cells, centres, labels)
+    bounds = _Bounds(boxes, centres, labels)
     clusters = bounds.means(centres)
     for _ in range(ROUNDS if len(centres) > 1 else 0):
         bounds.reassign(centres)
@@ -49,10 +49,10 @@ def lloyd(cells: Cells, centres: Floats, labels: NDArray[np.uint8], *, tolerance
 class _Bounds:
     """Labels with bounds, the sums of each cluster, and how far each centre has moved since the start."""
 
-    def __init__(self, cells: Cells, centres: Floats, labels: NDArray[np.uint8]) -> None:
+    def __init__(self, boxes: Boxes, centres: Floats, labels: NDArray[np.uint8]) -> None:
         k = len(centres)
-        self._cells, self._labels = cells, labels
-        self._slack, self._lower = np.full(cells.size, -1.0), np.zeros(cells.size)
+        self._cells, self._labels = boxes, labels
+        self._slack, self._lower = np.full(boxes.size, -1.0), np.zeros(boxes.size)
         self._neighbours = (np.arange(1, k) + np.arange(k)[:, None]) % k
         self._between = np.empty((k, k - 1))
         self._moved, self._furthest = np.zeros(k), 0.0
@@ -66,12 +66,12 @@ class _Bounds:
 
     def reassign(self, centres: Floats) -> None:
         """Label each vector by its nearest centre."""
-        cells = self._cells
+        boxes = self._cells
         ranked = self._neighbours, self._between
         kernels.lloyd.rank_neighbours(centres, *ranked)
         movement = self._moved + self._furthest, self._furthest
         state = self._labels, self._slack, self._lower, self._totals
-        kernels.lloyd.reassign(cells.columns, cells.weights, centres, *ranked, *movement, *state)
+        kernels.lloyd.reassign(boxes.columns, boxes.weights, centres, *ranked, *movement, *state)
 
     def move(self, shifts: Floats) -> None:
         """Loosen the bounds by how far each centre moves."""

@@ -11,7 +11,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.cells import NO_WEIGHTS, Cells, Floats, Grid, columns_of
+from milpass.fitting.boxes import NO_WEIGHTS, Boxes, Floats, Grid, columns_of
 from milpass.fitting.lloyd import Clusters, lloyd
 
 Vectors = NDArray[np.float32]
@@ -66,57 +66,57 @@ def nearest(vectors: Vectors, centres: Floats) -> tuple[NDArray[np.uint8], float
     for start in range(0, len(vectors), CHUNK):
         chunk = vectors[start : start + CHUNK]
         order = grid.order(chunk)
-        cells = Cells(columns_of(chunk, order))
-        labels, errors = cells.label(centres)
+        boxes = Boxes(columns_of(chunk, order))
+        labels, errors = boxes.label(centres)
         part = indices[start : start + CHUNK]
-        kernels.cells.hand_back(cells.columns, centres, labels, order, part, greatest)
+        kernels.boxes.hand_back(boxes.columns, centres, labels, order, part, greatest)
         total += float(np.sum(errors))
     return indices, total, float(greatest[0])
 
 
-def _arranged(vectors: Vectors, weights: Floats | None) -> Cells:
+def _arranged(vectors: Vectors, weights: Floats | None) -> Boxes:
     order = Grid.of(vectors).order(vectors)
-    return Cells(columns_of(vectors, order), NO_WEIGHTS if weights is None else weights[order])
+    return Boxes(columns_of(vectors, order), NO_WEIGHTS if weights is None else weights[order])
 
 
-def _thinned(vectors: Vectors, weights: Floats | None, rng: np.random.Generator) -> Cells:
+def _thinned(vectors: Vectors, weights: Floats | None, rng: np.random.Generator) -> Boxes:
     """All vectors, or a sample out of each chunk where they are too many."""
     if len(vectors) <= LIMIT:
         return _arranged(vectors, weights)
     parts = []
     for start in range(0, len(vectors), CHUNK):
         piece = slice(start, start + CHUNK)
-        cells = _arranged(vectors[piece], None if weights is None else weights[piece])
-        parts.append(cells.sample(-(-cells.size * LIMIT // len(vectors)), rng))
+        boxes = _arranged(vectors[piece], None if weights is None else weights[piece])
+        parts.append(boxes.sample(-(-boxes.size * LIMIT // len(vectors)), rng))
     columns = np.concatenate([part.columns for part in parts], axis=1)
     return _arranged(np.ascontiguousarray(columns.T), np.concatenate([part.weights for part in parts]))
 
 
-def _best_of_starts(cells: Cells, k: int, rng: np.random.Generator) -> Floats:
+def _best_of_starts(boxes: Boxes, k: int, rng: np.random.Generator) -> Floats:
     """The best of several starts, then bettered by swaps; more starts where there are few centres."""
     tries = 2 + int(np.log(k))
     best: Clusters | None = None
     for _ in range(2 + 64 // k):
-        first = min(int(rng.random() * cells.size), cells.size - 1)
+        first = min(int(rng.random() * boxes.size), boxes.size - 1)
         draws = rng.random((k - 1, tries))
-        centres, labels, errors = cells.seeded(cells.vectors(np.array([first])), draws)
+        centres, labels, errors = boxes.seeded(boxes.vectors(np.array([first])), draws)
         if not errors.any():
             return centres
-        found = lloyd(cells, centres, labels, tolerance=ROUGH)
+        found = lloyd(boxes, centres, labels, tolerance=ROUGH)
         best = found if best is None or found.error < best.error else best
     assert best is not None
-    best = _swapped(cells, best, rng, tries)
-    return lloyd(cells, best.centres, cells.label(best.centres)[0], tolerance=FINE).centres
+    best = _swapped(boxes, best, rng, tries)
+    return lloyd(boxes, best.centres, boxes.label(best.centres)[0], tolerance=FINE).centres
 
 
-def _swapped(cells: Cells, best: Clusters, rng: np.random.Generator, tries: int) -> Clusters:
+def _swapped(boxes: Boxes, best: Clusters, rng: np.random.Generator, tries: int) -> Clusters:
     """Merge the clusters that cost least to merge and seed as many elsewhere, where that is better."""
     k = len(best.centres)
     count = max(k // 16, 1)
     for _ in range(SWAPS):
         merged = _merged(best, count)
-        centres, labels, _ = cells.seeded(merged, rng.random((k - len(merged), tries)))
-        found = lloyd(cells, centres, labels, tolerance=ROUGH)
+        centres, labels, _ = boxes.seeded(merged, rng.random((k - len(merged), tries)))
+        found = lloyd(boxes, centres, labels, tolerance=ROUGH)
         if found.error < best.error:
             best = found
         else:
@@ -142,20 +142,20 @@ def _merged(clusters: Clusters, count: int) -> Floats:
     return centres[kept]
 
 
-def _settled(cells: Cells, centres: Floats, k: int, rng: np.random.Generator) -> tuple[Floats, float]:
+def _settled(boxes: Boxes, centres: Floats, k: int, rng: np.random.Generator) -> tuple[Floats, float]:
     """Lloyd's method on all vectors, with seeds in place of centres that are missing or have no vector."""
-    labels, errors = cells.label(centres)
+    labels, errors = boxes.label(centres)
     for _ in range(REFILLS):
         if not errors.any():
             break  # before means of equal vectors, rounded, take the place of the vectors
-        centres = lloyd(cells, centres, labels, tolerance=FINAL).centres
-        labels, errors = cells.label(centres)
+        centres = lloyd(boxes, centres, labels, tolerance=FINAL).centres
+        labels, errors = boxes.label(centres)
         used = np.bincount(labels, minlength=len(centres)) > 0
         if used.all() and len(centres) == k:
             break
-        centres, labels, errors = cells.seeded(centres[used], rng.random((k - np.count_nonzero(used), 1)))
+        centres, labels, errors = boxes.seeded(centres[used], rng.random((k - np.count_nonzero(used), 1)))
     used = np.bincount(labels, minlength=len(centres)) > 0
-    return centres[used], float(np.sum(cells.weighted(errors)))
+    return centres[used], float(np.sum(boxes.weighted(errors)))
 
 
 def _completed(vectors: Vectors, weights: Floats | None, centres: Floats, k: int) -> tuple[Floats, float]:
@@ -164,11 +164,11 @@ def _completed(vectors: Vectors, weights: Floats | None, centres: Floats, k: int
         total, greatest, furthest = 0.0, 0.0, vectors[0]
         for start in range(0, len(vectors), CHUNK):
             piece = slice(start, start + CHUNK)
-            cells = _arranged(vectors[piece], None if weights is None else weights[piece])
-            errors = cells.weighted(cells.label(centres)[1])
+            boxes = _arranged(vectors[piece], None if weights is None else weights[piece])
+            errors = boxes.weighted(boxes.label(centres)[1])
             total += float(np.sum(errors))
             if np.max(errors) > greatest:
-                greatest, furthest = float(np.max(errors)), cells.columns[:, np.argmax(errors)]
+                greatest, furthest = float(np.max(errors)), boxes.columns[:, np.argmax(errors)]
         if len(centres) == k or total <= 0:
             return centres, total
         centres = np.concatenate([centres, furthest[None].astype(np.float64)])

@@ -13,7 +13,7 @@ from typing import Any
 from milpass.errors import InstallationError
 
 try:
-    from milpass.kernels import assignment, bits, cells, clustering, histogram, lloyd, seeding, vectors
+    from milpass.kernels import assignment, bits, boxes, clustering, histogram, lloyd, seeding, vectors
 except ModuleNotFoundError as error:
     if error.name != "cython":
         raise
@@ -43,14 +43,14 @@ def _plain(module: ModuleType) -> Any:
 
 
 if not COMPILED:
-    assignment, bits, cells, clustering = map(_plain, (assignment, bits, cells, clustering))
+    assignment, bits, boxes, clustering = map(_plain, (assignment, bits, boxes, clustering))
     histogram, lloyd, seeding, vectors = map(_plain, (histogram, lloyd, seeding, vectors))
 
 __all__ = [
     "COMPILED",
     "assignment",
     "bits",
-    "cells",
+    "boxes",
     "clustering",
     "histogram",
     "lloyd",

@@ -11,7 +11,7 @@ from tests.core.test_kernels import without_compiled
 from tests.strategies import quick
 
 QUICK = quick(max_examples=40, derandomize=True)
-PLAIN = {name: without_compiled(name) for name in ("cells", "lloyd", "seeding", "vectors")}
+PLAIN = {name: without_compiled(name) for name in ("boxes", "lloyd", "seeding", "vectors")}
 BLOCK, GROUP = 4, 3
 SIZES = st.tuples(st.integers(1, 40), st.integers(2, 5))
 # few different whole numbers, so that ties are common and every sum is exact; or anything
@@ -67,12 +67,12 @@ def test_cells_and_their_order(run, vectors, bits, seed):
     cuts = np.sort(cuts.astype(np.float32), axis=1)
     codes = (np.arange(1 << bits) << bits * np.arange(axes)[:, None]).astype(np.uint16)
     cells, starts = np.zeros(len(vectors), np.uint16), np.zeros((1 << bits * axes) + 1, np.int64)
-    run("cells.find_cells", vectors, cuts, codes, cells, starts)
+    run("boxes.find_cells", vectors, cuts, codes, cells, starts)
     places = np.count_nonzero(vectors[:, :, None] > cuts, axis=2)
     assert np.array_equal(cells, np.sum(places << bits * np.arange(axes), axis=1))
     assert np.array_equal(starts[1:], np.bincount(cells, minlength=starts.size - 1))
     order = np.zeros(len(vectors), np.uint32)
-    run("cells.order_by_cell", cells, np.cumsum(starts), order)
+    run("boxes.order_by_cell", cells, np.cumsum(starts), order)
     assert np.array_equal(order, np.argsort(cells, kind="stable"))
 
 
@@ -82,16 +82,16 @@ def test_gather_bound_and_hand_back(run, vectors, seed):
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(vectors)).astype(np.uint32)
     columns = np.zeros(vectors.shape[::-1], np.float32)
-    run("cells.gather", vectors, order, columns)
+    run("boxes.gather", vectors, order, columns)
     assert np.array_equal(columns, vectors[order].T)
     expected = boxes_of(vectors[order], BLOCK)
     boxes = np.empty_like(expected[0]), np.empty_like(expected[1])
-    run("cells.bound", columns, BLOCK, *boxes)
+    run("boxes.bound", columns, BLOCK, *boxes)
     assert all(map(np.array_equal, boxes, expected))
     centres = rng.normal(size=(3, vectors.shape[1]))
     labels, indices = rng.integers(0, 3, len(vectors)).astype(np.uint8), np.zeros(len(vectors), np.uint8)
     greatest = np.array([1e-3])
-    run("cells.hand_back", columns, centres, labels, order, indices, greatest)
+    run("boxes.hand_back", columns, centres, labels, order, indices, greatest)
     assert np.array_equal(indices[order], labels)
     assert greatest[0] == max(1e-3, np.max(np.abs(vectors - centres[indices])))
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milpass.fitting import vectors as module
-from milpass.fitting.cells import Cells
+from milpass.fitting.boxes import Boxes
 from milpass.fitting.lloyd import lloyd
 from milpass.fitting.vectors import cluster_vectors, nearest
 from tests.strategies import quick
@@ -108,7 +108,7 @@ def test_centres_are_the_means_of_their_vectors():
 @given(st.sampled_from(["normal", "heavy_tailed", "few_values"]), st.integers(2, 9), st.integers(0, 99))
 def test_lloyd_never_raises_the_error_and_ends_at_means(kind, k, seed):
     vectors = drawn(kind, (80, 3), seed)
-    cells = Cells(np.ascontiguousarray(vectors.T))
+    cells = Boxes(np.ascontiguousarray(vectors.T))
     start = vectors[:k].astype(np.float64)
     labels = cells.label(start)[0]
     found = lloyd(cells, start, labels, tolerance=0.0)

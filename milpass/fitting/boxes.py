@@ -19,7 +19,7 @@ NO_WEIGHTS: Floats = np.empty(0)
 
 
 @frozen(eq=False)
-class Cells:
+class Boxes:
     """Vectors as fp32 columns (d, n), block by block; their weights (n,), or none where all are one."""
 
     columns: NDArray[np.float32]
@@ -33,7 +33,7 @@ class Cells:
     @boxes.default
     def _bound(self) -> tuple[Floats, Floats]:
         low, high = (np.empty((-(-self.size // BLOCK), len(self.columns))) for _ in range(2))
-        kernels.cells.bound(self.columns, BLOCK, low, high)
+        kernels.boxes.bound(self.columns, BLOCK, low, high)
         return low, high
 
     @group_boxes.default
@@ -73,7 +73,7 @@ class Cells:
         """The vectors at these places, as rows."""
         return np.ascontiguousarray(self.columns[:, places].T, np.float64)
 
-    def sample(self, size: int, rng: np.random.Generator) -> Cells:
+    def sample(self, size: int, rng: np.random.Generator) -> Boxes:
         """So many vectors, weighted so that they stand for all: all as they are where there are no more.
 
         Half the draws go to all alike, half by squared distance from the mean, lest those far out be missed
@@ -88,7 +88,7 @@ class Cells:
         targets = (np.arange(size) + rng.random(size)) * (edges[-1] / size)
         places = np.minimum(np.searchsorted(edges, targets, side="right"), self.size - 1)
         weights = (self.weights[places] if self.weights.size else 1.0) / (size * shares[places])
-        return Cells(np.ascontiguousarray(self.columns[:, places]), weights)
+        return Boxes(np.ascontiguousarray(self.columns[:, places]), weights)
 
     def label(self, centres: Floats) -> tuple[NDArray[np.uint8], Floats]:
         """The nearest of the centres (k, d) for each vector, and its squared distance."""
@@ -140,14 +140,14 @@ class Grid:
         """The positions of the vectors, cell by cell."""
         cells = np.empty(len(vectors), np.uint16)
         starts = np.zeros((1 << 16) + 1, np.int64)
-        kernels.cells.find_cells(vectors, self.cuts, self.codes, cells, starts)
+        kernels.boxes.find_cells(vectors, self.cuts, self.codes, cells, starts)
         order = np.empty(len(vectors), np.uint32)
-        kernels.cells.order_by_cell(cells, np.cumsum(starts), order)
+        kernels.boxes.order_by_cell(cells, np.cumsum(starts), order)
         return order
 
 
 def columns_of(vectors: NDArray[np.float32], order: NDArray[np.uint32]) -> NDArray[np.float32]:
     """The vectors (n, d) in an order, as columns."""
     columns = np.empty((vectors.shape[1], len(order)), np.float32)
-    kernels.cells.gather(vectors, order, columns)
+    kernels.boxes.gather(vectors, order, columns)
     return columns
