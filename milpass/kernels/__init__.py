@@ -13,7 +13,18 @@ from typing import Any
 from milpass.errors import InstallationError
 
 try:
-    from milpass.kernels import assignment, bits, cells, clustering, histogram, quantization
+    from milpass.kernels import (
+        assignment,
+        bits,
+        boxes,
+        cells,
+        clustering,
+        histogram,
+        lloyd,
+        quantization,
+        seeding,
+        vectors,
+    )
 except ModuleNotFoundError as error:
     if error.name != "cython":
         raise
@@ -43,8 +54,20 @@ def _plain(module: ModuleType) -> Any:
 
 
 if not COMPILED:
-    assignment, bits, cells, clustering, histogram, quantization = map(
-        _plain, (assignment, bits, cells, clustering, histogram, quantization)
-    )
+    assignment, bits, boxes, cells, clustering = map(_plain, (assignment, bits, boxes, cells, clustering))
+    histogram, lloyd, quantization, seeding = map(_plain, (histogram, lloyd, quantization, seeding))
+    vectors = _plain(vectors)
 
-__all__ = ["COMPILED", "assignment", "bits", "cells", "clustering", "histogram", "quantization"]
+__all__ = [
+    "COMPILED",
+    "assignment",
+    "bits",
+    "boxes",
+    "cells",
+    "clustering",
+    "histogram",
+    "lloyd",
+    "quantization",
+    "seeding",
+    "vectors",
+]

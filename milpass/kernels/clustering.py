@@ -175,7 +175,7 @@ def is_better(
     """Whether a last cluster that starts at `late` beats one that starts at `early`, up to `end`.
 
     Costs are compared apart from what is paid for clusters, which may be greater by any factor.  Where sums
-    are not exact the sums of squares up to `end` drop out, and both sides are multiplied by both masses, since
+    are not exact the sums of squares up to `end` drop out, and both sides are multiplied by the masses, since
     a division takes longer than all the rest.
     """
     saved: cython.double = price * (best[early, 1] - best[late, 1])
