@@ -31,6 +31,7 @@ SAMPLE = Weight(
 GRANULARITIES = (PerTensor(), PerChannel(), PerGroupedChannel(8), PerBlock(32))
 ALONE = (
     *(fit_lut(nbits=8, granularity=each) for each in GRANULARITIES),
+    fit_lut(nbits=8, cluster_dim=2),
     fit_lut(nbits=8, per_channel_scale=True),
     *(fit_affine(granularity=each) for each in GRANULARITIES),
     prune_weights(sparsity=0.5),

@@ -17,7 +17,7 @@ from milpass.fitting.importance import importance_of
 from milpass.fitting.measuring import measured
 from milpass.fitting.scaling import fit_scaled
 from milpass.granularity import PerChannel
-from milpass.links import Fit, Found, groups_of_tables
+from milpass.links import Fit, Found, groups_of_tables, vector_axis
 from milpass.weight import Weight
 
 
@@ -55,7 +55,9 @@ class Composition:
         return mode_of(fit.encoding, fit.mode).fit(array, fit, terms)
 
     def _terms(self, fit: Fit, shape: tuple[int, ...]) -> Terms:
-        return Terms(self.legal[fit.encoding], fit.granularity.groups(shape, self.weight.channels))
+        groups = fit.granularity.groups(shape, self.weight.channels)
+        axis = vector_axis(fit, shape, groups, self.weight.channels)
+        return Terms(self.legal[fit.encoding], groups, vector_axis=axis)
 
     def _nested(self, encoding: Encoding, fit: Fit) -> Encoding:
         """The chain with its last values encoded in turn."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 
 from attrs import frozen
 
-from milpass.granularity import Granularity, PerChannel, PerTensor
+from milpass.granularity import Channels, Granularity, PerChannel, PerTensor, Ungroupable
 from milpass.weight import ITEMSIZES, Weight
 
 
@@ -103,7 +103,9 @@ def links(weight: Weight, fits: Sequence[Fit]) -> tuple[Link, ...]:
             chain.append(_link(fit, tables or (), groups))
         else:
             chain += _scaled(fit, weight)
-            chain.append(_link(fit, weight.shape, fit.granularity.groups(weight.shape, weight.channels)))
+            groups = fit.granularity.groups(weight.shape, weight.channels)
+            vector_axis(fit, weight.shape, groups, weight.channels)
+            chain.append(_link(fit, weight.shape, groups))
     return tuple(chain)
 
 
@@ -128,6 +130,23 @@ def _link(fit: Fit, shape: tuple[int, ...], groups: tuple[int, ...]) -> Link:
         getattr(fit, "has_offset", False),
         kept(shape) if kept else None,
     )
+
+
+def vector_axis(fit: Fit, shape: tuple[int, ...], groups: tuple[int, ...], channels: Channels) -> int | None:
+    """The axis along which a fit has vectors, that of the output channels; None where it has scalars.
+
+    Raises `Ungroupable` where vectors do not divide it, or each group's part of it.
+    """
+    length = getattr(fit, "cluster_dim", 1)
+    if length == 1:
+        return None
+    if channels.output is None:
+        raise Ungroupable(channels.why)
+    axis = channels.output
+    part = shape[axis] // groups[axis]
+    if part % length:
+        raise Ungroupable(f"vectors of {length} do not divide {part} neighbouring channels of axis {axis}")
+    return axis
 
 
 def groups_of_tables(granularity: Granularity, tables: tuple[int, ...]) -> tuple[int, ...]:

@@ -51,12 +51,14 @@ class Terms:
     `legal_nbits` ascends: the numbers of bits that the model's format can say.  `groups` are the numbers of
     groups along each axis of the weight.  `mask` (bool, of the weight's shape) tells the elements that are
     stored at all, `importance` (float64, of its shape) what an error in each costs; None: all, alike.
+    Vectors lie along `vector_axis`.
     """
 
     legal_nbits: Sequence[int]
     groups: tuple[int, ...] = ()
     mask: NDArray[np.bool_] | None = None
     importance: NDArray[np.float64] | None = None
+    vector_axis: int | None = None
 
     @property
     def are_plain(self) -> bool:
@@ -78,6 +80,10 @@ class LutOptions(Protocol):
     @property
     def nbits(self) -> int | None:
         """Bits an index; the table has 2**nbits entries."""
+
+    @property
+    def cluster_dim(self) -> int:
+        """Elements that one index stands for."""
 
     @property
     def lut_function(self) -> Callable[[NDArray[Any]], Any] | str | None:

@@ -217,8 +217,9 @@ def test_passes_are_frozen_values(made: Pass) -> None:
     [
         ("granularity", 16, "a granularity such as PerTensor() or PerChannel(axis=0)"),
         ("granularity", PerTensor, "a granularity such as PerTensor() or PerChannel(axis=0)"),
-        ("cluster_dim", 2, "1"),
-        ("cluster_dim", True, "1"),
+        ("cluster_dim", 0, "an integer from 1 to 16"),
+        ("cluster_dim", 17, "an integer from 1 to 16"),
+        ("cluster_dim", True, "an integer from 1 to 16"),
         ("per_channel_scale", 1, "False or True"),
         ("importance", "name", "a function of a weight, or its name as 'module:name'"),
         ("importance", np.ones(2), "a function of a weight, or its name as 'module:name'"),

@@ -134,6 +134,17 @@ def test_tables(mode: str, dtype: type, release: str, packages: Any, tmp_path: P
 
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_tables_of_vectors(dtype: type, release: str, packages: Any, tmp_path: Path) -> None:
+    groups = (PerTensor(), PerChannel(axis=1), PerGroupedChannel(group_size=4))
+    for number, (nbits, length, each) in enumerate(product((1, 3, 4), (2, 4), groups)):
+        (tmp_path / str(number)).mkdir()
+        chain = (fit_lut(nbits=nbits, granularity=each, cluster_dim=length),)
+        legal = release == "iOS18"
+        check(chain, dtype, release, packages, tmp_path / str(number), legal=legal)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize("mode", ["linear", "linear_symmetric"])
 def test_whole_numbers(mode: str, dtype: type, release: str, packages: Any, tmp_path: Path) -> None:
     cells = product(range(2, 9), GROUPS, (True, False), ("minmax", "mse"))

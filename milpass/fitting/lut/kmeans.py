@@ -13,6 +13,7 @@ from milpass.fitting.grouped import fit_tables
 from milpass.fitting.nearest import stored
 from milpass.fitting.streaming import best_table, is_streamed
 from milpass.fitting.table import Entries
+from milpass.fitting.vector_tables import fit_vector_tables
 
 NBITS = "given"
 DIVIDES = True
@@ -21,6 +22,8 @@ DIVIDES = True
 def fit(array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
     """Fit the optimal table of each group by exact k-means over its elements."""
     assert options.nbits is not None
+    if options.cluster_dim > 1:
+        return fit_vector_tables(array, options.nbits, options.cluster_dim, terms)
     if terms.are_plain and is_streamed(array, 1 << options.nbits):
         table = best_table(array, 1 << options.nbits)
         return stored(array, Entries(table.means, table.cost, table.bound), options.nbits)
