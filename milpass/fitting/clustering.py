@@ -23,6 +23,8 @@ TOLERATED_NOISE = 1e-10
 PROVEN = 1e-13
 # Guesses by interpolation before prices are taken from the line through two solutions.
 GUESSES = 8
+# Parts of equal mass by which a density is told.
+QUANTILES = 64
 
 
 @frozen(eq=False)
@@ -95,10 +97,9 @@ class Sweeper:
     def sweep(self, price: float) -> _Path:
         """The best clustering when each cluster costs `price`."""
         self.least(price, self._undiscounted)
-        edges = [len(self._best) - 1]
-        while edges[-1]:
-            edges.append(int(self._work[0][edges[-1]]))
-        return _Path(price, np.array(edges[::-1]), float(self._best[-1, 0]))
+        backwards, found = self._work[1], np.empty(1, np.int64)
+        kernels.clustering.trace(self._work[0], backwards, found)
+        return _Path(price, backwards[: found[0]][::-1].copy(), float(self._best[-1, 0]))
 
     def least(self, price: float, discounts: NDArray[np.float64]) -> NDArray[np.float64]:
         """The cost and the number of clusters of the best clustering up to each position, [size + 1, 2].
@@ -115,7 +116,7 @@ def cluster(distribution: Distribution, k: int, price: float | None = None) -> C
     if size <= k:
         return Clustering(np.arange(size + 1), distribution.values.copy(), 0.0, 0.0)
     sweeper = Sweeper(distribution, exact=False)
-    guess = price or _first_guess(sweeper.spread, k)
+    guess = price or first_guess(distribution, k) or sweeper.spread / k**3
     found = _search(sweeper, k, guess, noise=sweeper.noise)
     if found and sweeper.noise <= TOLERATED_NOISE * found.cost:
         return _measured(distribution, found, exact=False)
@@ -124,9 +125,17 @@ def cluster(distribution: Distribution, k: int, price: float | None = None) -> C
     return _measured(distribution, found, exact=True)
 
 
-def _first_guess(spread: float, k: int) -> float:
-    """What the k-th cluster would save if the values were normally distributed (Panter, Dite 1951)."""
-    return float(np.sqrt(3) * np.pi * spread / k**3)
+def first_guess(distribution: Distribution, k: int) -> float:
+    """What the k-th cluster saves where there are many: I**3 / (6 k**3), I the integral of density**(1/3).
+
+    The density is that between `QUANTILES` quantiles; 0.0 where values lie too densely to have one.
+    Source: Panter, Dite, "Quantization distortion in pulse-count modulation with nonuniform spacing" (1951).
+    """
+    below = np.cumsum(distribution.counts)
+    places = np.searchsorted(below, np.linspace(0, below[-1], QUANTILES + 1)[1:-1])
+    marks = distribution.values[np.concatenate([[0], places, [below.size - 1]])]
+    mass = below[-1] / QUANTILES
+    return float(np.cbrt(np.square(np.diff(marks)) * mass).sum() ** 3 / (6 * k**3))
 
 
 @frozen(eq=False)
@@ -170,11 +179,12 @@ def _next_price(few: _Path | None, many: _Path | None, k: int, attempt: int) -> 
     Where all prices so far were on one side, they go further at each attempt.
     """
     least = 1 + 2.0**attempt / (2 * k)
+    middle = k + 0.5  # a count stands for all prices up to that of one more
     if few is None:
         assert many is not None
-        return many.price * max((many.count / k) ** 3, least)
+        return many.price * max(((many.count + 0.5) / middle) ** 3, least)
     if many is None:
-        return few.price * min((few.count / k) ** 3, 1 / least)
+        return few.price * min(((few.count + 0.5) / middle) ** 3, 1 / least)
     if attempt >= GUESSES:
         return (few.cost - many.cost) / (many.count - few.count)
     share = np.log(many.count / k) / np.log(many.count / few.count)

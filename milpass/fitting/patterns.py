@@ -31,9 +31,9 @@ def distinct_patterns(array: NDArray[Any], *, most: int | None = None) -> NDArra
 def occurrences(flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """The distinct bit patterns of a flat array, ascending as the values do, and how often each occurs."""
     flat = np.ascontiguousarray(flat)
-    if flat.dtype == np.float16 and flat.size >= COUNTED:
-        return _counted(flat)
-    return _sorted(flat)
+    if flat.dtype != np.float16:
+        return _sorted(flat)
+    return _counted(flat) if flat.size >= COUNTED else _runs(flat)
 
 
 class _Counters(local):
@@ -55,9 +55,18 @@ def _counted(flat: NDArray[np.float16]) -> tuple[NDArray[np.uint16], NDArray[np.
     return patterns[:size].copy(), counts[:size].copy()
 
 
+def _runs(flat: NDArray[np.float16]) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    """Sort the patterns of fp16 by their digits, and count equal ones."""
+    patterns, counts = np.empty(flat.size, np.uint16), np.empty(flat.size)
+    found = np.empty(1, np.int64)
+    ascending = np.sort(flat.view(np.uint16), kind="stable")
+    kernels.histogram.collect_runs(ascending, patterns, counts, found)
+    return patterns[: found[0]], counts[: found[0]]
+
+
 def _sorted(flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Sort the patterns as unsigned integers; those with the sign bit come last, in the wrong order."""
-    patterns = np.sort(flat.view(f"u{flat.dtype.itemsize}"), kind="stable")  # by digits, where they are two
+    patterns = np.sort(flat.view(f"u{flat.dtype.itemsize}"), kind="stable")
     starts = np.flatnonzero(np.concatenate([[True], patterns[1:] != patterns[:-1]]))[: patterns.size]
     found, counts = patterns[starts], np.diff(starts, append=patterns.size)
     positive = int(np.searchsorted(found, 1 << (8 * flat.dtype.itemsize - 1)))

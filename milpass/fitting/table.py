@@ -98,11 +98,17 @@ def _of_fp16(
 ) -> Part:
     """Look up each bit pattern."""
     index_of = np.zeros(1 << 16, np.uint8)
-    indices = np.searchsorted(ends, np.arange(distribution.values.size), side="right")
+    indices = _numbered(ends, distribution.values.size)
     patterns = distribution.values.astype(np.float16).view(np.uint16)
     index_of[patterns] = indices
     index_of[0x8000] = index_of[0x0000]  # -0.0 goes where 0.0 goes
     return _looked_up(np.ascontiguousarray(array).reshape(-1).view(np.uint16), index_of)
+
+
+def _numbered(ends: NDArray[np.intp], size: int) -> NDArray[np.uint8]:
+    """The number of the entry of each distinct value, from where the values of each entry end."""
+    lengths = np.diff(ends, prepend=0, append=size)
+    return np.repeat(np.arange(lengths.size, dtype=np.uint8), lengths)
 
 
 def _of_fp32(
@@ -127,7 +133,7 @@ def _of_bytes(array: NDArray[Any], distribution: Distribution, ends: NDArray[np.
     least = np.iinfo(array.dtype).min
     index_of = np.zeros(256, np.uint8)
     places = distribution.values.astype(np.intp) - least
-    index_of[places] = np.searchsorted(ends, np.arange(distribution.values.size), side="right")
+    index_of[places] = _numbered(ends, distribution.values.size)
     flat = np.ascontiguousarray(array).reshape(-1)
 
     def part(start: int, stop: int) -> NDArray[np.uint8]:

@@ -281,3 +281,18 @@ def sweep(
                 tail += 1
                 candidates[tail] = end
                 starts[tail] = takeover
+
+
+def trace(
+    previous: cython.const[cython.longlong][::1], edges: cython.longlong[::1], found: cython.longlong[::1]
+) -> None:
+    """Write the edges of the best clustering of all values, the last first, and their number."""
+    at: cython.Py_ssize_t = previous.shape[0] - 1
+    filled: cython.Py_ssize_t = 0
+    with cython.nogil:
+        while at > 0:
+            edges[filled] = at
+            filled += 1
+            at = previous[at]
+    edges[filled] = 0
+    found[0] = filled + 1

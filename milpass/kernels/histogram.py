@@ -52,3 +52,33 @@ def collect_counts(
             counters[2, pattern] = 0
             counters[3, pattern] = 0
     found[0] = filled
+
+
+def collect_runs(
+    ascending: cython.const[cython.ushort][::1],
+    patterns: cython.ushort[::1],
+    counts: cython.double[::1],
+    found: cython.longlong[::1],
+) -> None:
+    """Write what `collect_counts` does from patterns that ascend as whole numbers.
+
+    Those with the sign bit come last among them, and are walked backwards first.
+    """
+    i: cython.Py_ssize_t
+    size: cython.Py_ssize_t = ascending.shape[0]
+    negative: cython.Py_ssize_t = size
+    filled: cython.Py_ssize_t = 0
+    last: cython.Py_ssize_t = -1
+    at: cython.Py_ssize_t
+    with cython.nogil:
+        while negative > 0 and ascending[negative - 1] >= 32768:
+            negative -= 1
+        for i in range(size):
+            at = size - 1 - i if i < size - negative else i - (size - negative)
+            if last < 0 or ascending[at] != last:
+                last = ascending[at]
+                patterns[filled] = ascending[at]
+                counts[filled] = 0.0
+                filled += 1
+            counts[filled - 1] += 1.0
+    found[0] = filled

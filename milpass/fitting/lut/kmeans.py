@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from milpass.fitting.clustering import cluster
+from milpass.fitting.clustering import cluster, first_guess
 from milpass.fitting.distribution import Distribution
 from milpass.fitting.fitted import FittedWeight, LutOptions, Terms
 from milpass.fitting.grouped import fit_tables
@@ -17,6 +17,9 @@ from milpass.fitting.vector_tables import fit_vector_tables
 
 NBITS = "given"
 DIVIDES = True
+
+# Groups whose prices make the first guess for the next.
+RECENT = 16
 
 
 def fit(array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
@@ -31,16 +34,17 @@ def fit(array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
 
 
 class _Best:
-    """The best entries; each search for a price starts from what was right for the group before.
+    """The best entries; each first guess of a price is corrected as it was right for the groups before.
 
-    Prices are kept by the sum of squares: groups are alike but for their size.
+    They count in the mean, since each price is somewhere between that of one cluster less and of one more.
     """
 
     def __init__(self) -> None:
-        self._rate = 0.0
+        self._rates: list[float] = []
 
     def __call__(self, distribution: Distribution, k: int) -> Entries:
-        signal = distribution.signal
-        best = cluster(distribution.counted, k, self._rate * signal)
-        self._rate = best.price / signal if best.price else self._rate
+        guess, recent = first_guess(distribution.counted, k), self._rates[-RECENT:]
+        best = cluster(distribution.counted, k, guess * sum(recent) / len(recent) if recent else guess)
+        if best.price and guess:
+            self._rates.append(best.price / guess)
         return Entries(best.means, best.cost, best.bound)
