@@ -199,7 +199,7 @@ def outcome(entry: Entry) -> str:
 def _fit(fit: Fit, found: int | None) -> str:
     """A fit in words; where the data tell the number of bits of a table, those that were found."""
     nbits = fit.nbits or (found if fit.encoding == "lut" else None)
-    words = [fit.encoding, fit.mode, f"{nbits} bits" if nbits else ""]
-    if fit.granularity != PerTensor():
+    words = [fit.encoding, fit.mode, f"{nbits} bits" if nbits else "", getattr(fit, "detail", "")]
+    if fit.granularity != PerTensor() and not getattr(fit, "detail", ""):
         words.append(repr(fit.granularity))
     return " ".join(filter(None, words))

@@ -22,13 +22,13 @@ from tests.documents import DOCUMENTS, ROOT, CodeBlock, Example, code_blocks, ex
 
 
 def weight(line: str) -> Weight:
-    """A weight as passes.md writes it: `name: dtype shape, op.input`."""
-    match = re.fullmatch(r"(\w+): (\w+) ([\dx]+), (\w+)\.(\w+)", line)
+    """A weight as passes.md writes it: `name: dtype shape, op.input`, and `, stored as op` if compressed."""
+    match = re.fullmatch(r"(\w+): (\w+) ([\dx]+), (\w+)\.(\w+)(?:, stored as (\w+))?", line)
     assert match, line
-    name, dtype, shape, op_type, input_name = match.groups()
+    name, dtype, shape, op_type, input_name, encoded = match.groups()
     reader = Reader(op_type, f"{name}_op", input_name, role(op_type, input_name))
     sizes = tuple(int(n) for n in shape.split("x"))
-    return Weight(Key("main", (), name), sizes, dtype, Source("w", 0), (reader,))
+    return Weight(Key("main", (), name), sizes, dtype, Source("w", 0), (reader,), encoded=encoded)
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda e: e.text[:40])

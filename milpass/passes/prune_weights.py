@@ -85,6 +85,13 @@ class prune_weights(FittingPass):
         return "threshold" if self.threshold is not None else "n_m"
 
     @property
+    def detail(self) -> str:
+        """How much it prunes, in words."""
+        if self.n_m is not None:
+            return f"{self.n_m[0]}:{self.n_m[1]}"
+        return f"{self.sparsity:.0%}" if self.sparsity is not None else f"below {self.threshold:g}"
+
+    @property
     def granularity(self) -> Granularity:
         """The neighbours among which elements are chosen."""
         return PerTensor() if self.n_m is None else _Neighbours(self.n_m[1])
