@@ -86,7 +86,8 @@ class Result:
 
     `nbits` are the bits an index or a number takes, None where there are none.  `squared_error` and
     `max_error` are of what is stored, `optimum` is the least squared error that any table of real numbers
-    attains and `bound` what was proven (None where the mode seeks no optimum).
+    attains and `bound` what was proven (None where the mode seeks no optimum); `ways` are the ways in which
+    tables were proven (`milpass.fitting.fitted.WAYS`), with their numbers.
     """
 
     nbits: int | None
@@ -95,6 +96,7 @@ class Result:
     snr: float
     optimum: float | None = None
     bound: float | None = None
+    ways: tuple[tuple[str, int], ...] = ()
 
 
 @frozen

@@ -156,6 +156,7 @@ def _result(quality: Quality, nbits: int | None) -> Result:
         snr=_decibels(quality.signal, quality.squared_error),
         optimum=quality.optimum,
         bound=quality.bound,
+        ways=quality.ways,
     )
 
 

@@ -59,7 +59,15 @@ def _row(row: Row) -> dict[str, Any]:
 
 def _fits(entry: Entry) -> list[dict[str, Any]]:
     fits = entry.fits if isinstance(entry, Replaced) else ()
-    return [{"encoding": fit.encoding, "mode": fit.mode, "nbits": fit.nbits} for fit in fits]
+    return [
+        {
+            "encoding": fit.encoding,
+            "mode": fit.mode,
+            "nbits": fit.nbits,
+            "granularity": repr(fit.granularity),
+        }
+        for fit in fits
+    ]
 
 
 def _result(entry: Entry) -> dict[str, Any] | None:
@@ -74,4 +82,4 @@ def _result(entry: Entry) -> dict[str, Any] | None:
         "bound": result.bound,
     }
     known = {key: value if value is not None and isfinite(value) else None for key, value in figures.items()}
-    return {"nbits": result.nbits, **known}
+    return {"nbits": result.nbits, **known, "ways": dict(result.ways)}

@@ -32,7 +32,8 @@ class Clustering:
     """Intervals `edges[i]:edges[i + 1]` of the distinct values, their means, and the squared error.
 
     No clustering of as many intervals costs less than `bound`, which equals `cost` up to rounding: `price`
-    for each cluster proves it.  `exact` tells whether that took sums in double-double.
+    for each cluster proves it.  `exact` tells whether that took sums in double-double, `way` how it was found
+    (see `milpass.fitting.fitted.WAYS`).
     """
 
     edges: NDArray[np.int64]
@@ -41,6 +42,7 @@ class Clustering:
     bound: float
     price: float = 0.0
     exact: bool = False
+    way: str = "values"
 
 
 @frozen(eq=False)
@@ -146,6 +148,7 @@ class _Found:
     price: float
     cost: float
     bound: float
+    way: str
 
 
 def _search(sweeper: Sweeper, k: int, price: float, *, noise: float) -> _Found | None:
@@ -160,7 +163,7 @@ def _search(sweeper: Sweeper, k: int, price: float, *, noise: float) -> _Found |
             return None
         path = sweeper.sweep(price)
         if path.is_as_good_as(k):
-            return _Found(path.edges, price, path.cost, path.cost - path.gap(k))
+            return _Found(path.edges, price, path.cost, path.cost - path.gap(k), "price")
         if path.count < k:
             nearer = few is None or path.count > few.count
             few = path if few is None or many is None or path.count >= few.count else few
@@ -204,7 +207,7 @@ def _spliced(few: _Path, many: _Path, k: int) -> _Found:
     edges = np.concatenate([few.edges[: crossing + 1], many.edges[crossing + surplus + 1 :]])
     price = (few.cost - many.cost) / (many.count - few.count)
     cost = few.cost - price * (k - few.count)
-    return _Found(edges, price, cost, cost)
+    return _Found(edges, price, cost, cost, "spliced")
 
 
 def _measured(distribution: Distribution, found: _Found, *, exact: bool) -> Clustering:
@@ -215,4 +218,4 @@ def _measured(distribution: Distribution, found: _Found, *, exact: bool) -> Clus
     offsets = values - np.repeat(values[starts], lengths)
     means = values[starts] + np.add.reduceat(counts * offsets, starts) / mass
     cost = float(np.sum(counts * np.square(values - np.repeat(means, lengths))))
-    return Clustering(edges, means, cost, min(found.bound, cost), found.price, exact)
+    return Clustering(edges, means, cost, min(found.bound, cost), found.price, exact, found.way)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
@@ -19,6 +20,7 @@ class Quality:
     `squared_error` and `max_error` are of what is stored; `signal` is the sum of squares of the weight.
     `optimum` is the squared error of the best table of real numbers, before it is rounded to the stored
     dtype, and `bound` what the fit proves no table can go below; None where a mode seeks no optimum.
+    `ways` are the keys of `WAYS` by which tables were proven, with their numbers.
     """
 
     squared_error: float
@@ -26,6 +28,7 @@ class Quality:
     signal: float
     optimum: float | None = None
     bound: float | None = None
+    ways: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def total(cls, parts: Sequence[Quality]) -> Quality:
@@ -36,7 +39,26 @@ class Quality:
             sum(part.signal for part in parts),
             _sum_or_none([part.optimum for part in parts]),
             _sum_or_none([part.bound for part in parts]),
+            _counted_ways(parts),
         )
+
+
+# How a table was proven to be the best.
+WAYS: dict[str, str] = {
+    "values": "there are no more distinct values than entries",
+    "price": "best of all numbers of entries at a price for each, and of the number asked for (duality)",
+    "spliced": "joined of two that are best at one price, with fewer and with more entries (Monge property)",
+    "cells, price": "as by price, where penalised sweeps over cells leave boundaries",
+    "cells, spliced": "as spliced, where penalised sweeps over cells leave boundaries",
+    "cells, values": "as values, where penalised sweeps over cells leave boundaries",
+}
+
+
+def _counted_ways(parts: Sequence[Quality]) -> tuple[tuple[str, int], ...]:
+    counts: Counter[str] = Counter()
+    for part in parts:
+        counts.update(dict(part.ways))
+    return tuple(sorted(counts.items()))
 
 
 def _sum_or_none(terms: Sequence[float | None]) -> float | None:

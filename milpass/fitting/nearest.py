@@ -18,7 +18,8 @@ def stored(array: NDArray[np.float32], entries: Entries, nbits: int) -> FittedWe
     indices = Indices(array.shape, nbits, _nearest(flat, cuts(table)))
     shaped = table.reshape((1,) * array.ndim + (-1, 1))
     squared, signal, greatest = _measured(flat, indices, table.astype(np.float64))
-    quality = Quality(squared, greatest, signal, entries.optimum, entries.bound)
+    ways = () if entries.way is None else ((entries.way, 1),)
+    quality = Quality(squared, greatest, signal, entries.optimum, entries.bound, ways)
     return FittedWeight(Lut(indices, Dense(shaped)), quality)
 
 

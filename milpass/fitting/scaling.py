@@ -33,4 +33,7 @@ def fit_scaled(
     found = mode.fit(even, options, evolve(terms, importance=costs))
     encoding = Affine(found.encoding, scales.astype(array.dtype).reshape(channels))
     seen = measured(array, encoding)
-    return FittedWeight(encoding, evolve(seen, optimum=found.quality.optimum, bound=found.quality.bound))
+    return FittedWeight(
+        encoding,
+        evolve(seen, optimum=found.quality.optimum, bound=found.quality.bound, ways=found.quality.ways),
+    )

@@ -37,6 +37,7 @@ class Best:
     means: NDArray[np.float64]
     cost: float
     bound: float
+    way: str
 
 
 def is_streamed(array: NDArray[Any], k: int) -> bool:
@@ -79,7 +80,7 @@ def _refined(told: Told, gathered: Gathered, k: int, most: int) -> Best:
     cells = cells.joined(np.diff(cells.means, prepend=-np.inf, append=np.inf) != 0)  # 0.0 and -0.0
     best = cluster(cells.distribution, k, told.price)
     scatter = float(np.sum(cells.scatters))
-    return Best(best.means, best.cost + scatter, best.bound + scatter)
+    return Best(best.means, best.cost + scatter, best.bound + scatter, f"cells, {best.way}")
 
 
 def _gathered(

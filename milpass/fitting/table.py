@@ -24,6 +24,7 @@ class Entries:
     reals: NDArray[np.float64]
     optimum: float | None = None
     bound: float | None = None
+    way: str | None = None
 
 
 @frozen(eq=False)
@@ -55,6 +56,7 @@ def table_of(array: NDArray[Any], distribution: Distribution, entries: Entries, 
         signal=distribution.signal,
         optimum=entries.optimum,
         bound=entries.bound,
+        ways=() if entries.way is None else ((entries.way, 1),),
     )
     return Table(table, _INDEXING[array.dtype.type](array, distribution, ends, nbits), quality)
 

@@ -29,7 +29,7 @@ def fit(array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
         return fit_vector_tables(array, options.nbits, options.cluster_dim, terms)
     if terms.are_plain and is_streamed(array, 1 << options.nbits):
         table = best_table(array, 1 << options.nbits)
-        return stored(array, Entries(table.means, table.cost, table.bound), options.nbits)
+        return stored(array, Entries(table.means, table.cost, table.bound, table.way), options.nbits)
     return fit_tables(array, options.nbits, terms, _Best())
 
 
@@ -47,4 +47,4 @@ class _Best:
         best = cluster(distribution.counted, k, guess * sum(recent) / len(recent) if recent else guess)
         if best.price and guess:
             self._rates.append(best.price / guess)
-        return Entries(best.means, best.cost, best.bound)
+        return Entries(best.means, best.cost, best.bound, best.way)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -105,9 +106,55 @@ def sparses(draw: st.DrawFn) -> Sparse:
 
 casts = SHAPES.flatmap(lambda shape: floats(np.float16, shape)).map(lambda array: Cast(Dense(array), "fp32"))
 
+
+@st.composite
+def quantized_tables(draw: st.DrawFn) -> Lut:
+    """Tables whose entries are whole numbers with a scale for all tables or for each."""
+    plain = draw(grouped_luts().filter(lambda lut: lut.inner.decode().dtype.kind == "f"))
+    tables = plain.inner.shape
+    parameters = draw(st.sampled_from([(1,) * len(tables), (*tables[:-2], 1, 1)]))
+    return evolve(plain, inner=draw(_affine_of(tables, parameters)))
+
+
+@st.composite
+def palettized_numbers(draw: st.DrawFn) -> Affine:
+    """Whole numbers of 8 bits that are stored as tables of them and indices."""
+    numbers = draw(grouped_luts().filter(lambda lut: lut.inner.decode().dtype.kind in "iu"))
+    outer = draw(_affine_of(numbers.shape, (1,) * len(numbers.shape), numbers.inner.decode().dtype.name))
+    return evolve(outer, inner=numbers)
+
+
+@st.composite
+def _affine_of(
+    draw: st.DrawFn, shape: tuple[int, ...], parameters: tuple[int, ...], dtype: str | None = None
+) -> Affine:
+    dtype = dtype or draw(st.sampled_from(["int8", "uint8", "int4", "uint4"]))
+    scale = draw(floats(draw(st.sampled_from(list(FLOATS))), parameters, finite=True))
+    offset = draw(st.none() | whole_numbers(dtype, parameters))
+    return Affine(Dense(draw(whole_numbers(dtype, shape)), dtype), scale, offset)
+
+
+@st.composite
+def joint_sparses(draw: st.DrawFn) -> Sparse:
+    """A mask over tables of scalars, or over whole numbers; off the mask indices and numbers are zero."""
+    scalars = st.one_of(grouped_luts(), quantized_tables()).filter(
+        lambda lut: lut.vector_axis is None and lut.decode().dtype.kind == "f"
+    )
+    inner = draw(st.one_of(scalars, affines()))
+    mask = draw(indices(1, inner.shape))
+    if isinstance(inner, Lut):
+        kept = Indices.of(inner.indices.array() * mask.array(), inner.indices.nbits)
+        return Sparse(mask, evolve(inner, indices=kept))
+    assert isinstance(inner.inner, Dense)
+    numbers = inner.inner.array * mask.array().astype(inner.inner.array.dtype)
+    return Sparse(mask, evolve(inner, inner=Dense(numbers, inner.inner.dtype)))
+
+
+NESTED: st.SearchStrategy[Encoding] = st.one_of(quantized_tables(), palettized_numbers(), joint_sparses())
+
 FORMATS: dict[str, st.SearchStrategy[Encoding]] = {
     "iOS16": st.one_of(flat_luts((1, 2, 4, 6, 8)), plain_affines(), sparses(), casts),
-    "iOS18": st.one_of(flat_luts((1, 2, 3, 4, 6, 8)), grouped_luts(), affines(), sparses(), casts),
+    "iOS18": st.one_of(flat_luts((1, 2, 3, 4, 6, 8)), grouped_luts(), affines(), sparses(), casts, NESTED),
 }
 
 
