@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import conversion, fit, machine, models, optimum, process, scaling, startup
+from benchmarks import conversion, fit, formats, machine, models, optimum, process, scaling, startup
 from benchmarks.rows import Row, markdown
 
 BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
     "process": process.rows,
     "startup": startup.rows,
     "optimum": optimum.rows,
+    "formats": formats.rows,
     "large": process.large_rows,
     "scaling": scaling.rows,
     "conversion": conversion.rows,

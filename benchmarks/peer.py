@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import warnings
 from functools import cache
 from types import ModuleType
@@ -47,6 +48,63 @@ def fit(weight: NDArray[np.float16], nbits: int) -> tuple[NDArray[np.float16], N
     """The table and the flat indices that its pass computes for a weight."""
     found = _pass().blockwise_compress(weight, "KMEANS", nbits, [0] * weight.ndim)
     return found.lut.reshape(-1), found.indices.astype(np.uint8).reshape(-1)
+
+
+def lut(nbits: int, **options: Any) -> Any:
+    """A configuration of k-means tables."""
+    cto = coremltools().optimize.coreml
+    return cto.OptimizationConfig(cto.OpPalettizerConfig(mode="kmeans", nbits=nbits, **options))
+
+
+def affine(dtype: str, granularity: str, mode: str = "linear") -> Any:
+    """A configuration of whole numbers."""
+    cto = coremltools().optimize.coreml
+    return cto.OptimizationConfig(
+        cto.OpLinearQuantizerConfig(mode=mode, dtype=dtype, granularity=granularity)
+    )
+
+
+def pass_alone(weight: NDArray[Any], config: Any) -> float:
+    """The seconds of its pass on a PyMIL program of one linear layer, made beforehand."""
+    program = _linear(weight)
+    start = time.perf_counter()
+    _pass_for(config)(config).apply(program)
+    return time.perf_counter() - start
+
+
+def decoded(weight: NDArray[Any], config: Any) -> NDArray[Any]:
+    """The weight as its pass leaves it, by its own decompression."""
+    program = _linear(weight)
+    _pass_for(config)(config).apply(program)
+    (layer,) = program.functions["main"].find_ops(op_type="linear")
+    found: NDArray[Any] = layer.weight.op.materialized_val_inference()
+    return found
+
+
+def _linear(weight: NDArray[Any]) -> Any:
+    module = coremltools()
+    from coremltools.converters.mil import Builder as mb
+    from coremltools.converters.mil.mil import types
+
+    fp = types.fp16 if weight.dtype == np.float16 else types.fp32
+    tensor = mb.TensorSpec(shape=(1, weight.shape[1]), dtype=fp)
+
+    @mb.program(input_specs=[tensor], opset_version=module.target.iOS18)  # type: ignore[untyped-decorator]
+    def program(x: Any) -> Any:
+        return mb.linear(x=x, weight=weight, name="y")
+
+    return program
+
+
+def _pass_for(config: Any) -> Any:
+    coremltools()
+    from coremltools.optimize.coreml import _quantization_passes as passes
+
+    kind = type(config.global_config).__name__
+    return {
+        "OpPalettizerConfig": passes.palettize_weights,
+        "OpLinearQuantizerConfig": passes.linear_quantize_weights,
+    }[kind]
 
 
 def _pass() -> Any:

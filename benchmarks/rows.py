@@ -80,6 +80,7 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "s": lambda figure: f"{figure:.3g} s" if figure >= 1 else f"{figure * 1000:.3g} ms",
     "MB": lambda figure: f"{figure:.0f} MB",
     "x": lambda figure: f"{figure:.3g} x",
+    "share": lambda figure: f"{figure:.4g}",
     "excess": lambda figure: f"{figure:+.2e}",
 }
 

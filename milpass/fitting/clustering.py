@@ -8,6 +8,7 @@ Tokuyama, "Finding a minimum-weight k-link path in graphs with the concave Monge
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import count
 
 import numpy as np
@@ -23,8 +24,10 @@ TOLERATED_NOISE = 1e-10
 PROVEN = 1e-13
 # Guesses by interpolation before prices are taken from the line through two solutions.
 GUESSES = 8
-# Parts of equal mass by which a density is told.
-QUANTILES = 64
+# Quantiles by which a density is told.
+QUANTILES = 96
+# Numbers of clusters on either side of k between which no price is guessed any more.
+NEAR = 3
 
 
 @frozen(eq=False)
@@ -130,14 +133,23 @@ def cluster(distribution: Distribution, k: int, price: float | None = None) -> C
 def first_guess(distribution: Distribution, k: int) -> float:
     """What the k-th cluster saves where there are many: I**3 / (6 k**3), I the integral of density**(1/3).
 
-    The density is that between `QUANTILES` quantiles; 0.0 where values lie too densely to have one.
+    The density is that between quantiles, the closer the nearer they are to an end; 0.0 where values lie too
+    densely to have one.
     Source: Panter, Dite, "Quantization distortion in pulse-count modulation with nonuniform spacing" (1951).
     """
     below = np.cumsum(distribution.counts)
-    places = np.searchsorted(below, np.linspace(0, below[-1], QUANTILES + 1)[1:-1])
+    places = np.searchsorted(below, _levels(int(below.size)) * below[-1])
     marks = distribution.values[np.concatenate([[0], places, [below.size - 1]])]
-    mass = below[-1] / QUANTILES
-    return float(np.cbrt(np.square(np.diff(marks)) * mass).sum() ** 3 / (6 * k**3))
+    masses = np.diff(below[np.concatenate([[0], places, [below.size - 1]])])
+    return float(np.cbrt(np.square(np.diff(marks)) * masses).sum() ** 3 / (6 * k**3))
+
+
+@lru_cache(maxsize=64)
+def _levels(size: int) -> NDArray[np.float64]:
+    """Shares of the mass at equal steps of their logit, as far as there are values."""
+    reach = np.log(max(size, 2))
+    levels: NDArray[np.float64] = 1 / (1 + np.exp(np.linspace(reach, -reach, QUANTILES)))
+    return levels
 
 
 @frozen(eq=False)
@@ -164,14 +176,12 @@ def _search(sweeper: Sweeper, k: int, price: float, *, noise: float) -> _Found |
         path = sweeper.sweep(price)
         if path.is_as_good_as(k):
             return _Found(path.edges, price, path.cost, path.cost - path.gap(k), "price")
-        if path.count < k:
-            nearer = few is None or path.count > few.count
-            few = path if few is None or many is None or path.count >= few.count else few
-        else:
-            nearer = many is None or path.count < many.count
-            many = path if many is None or few is None or path.count <= many.count else many
-        if few and many and attempt > GUESSES and not nearer:
+        if few and many and path.count in (few.count, many.count) and price == _line(few, many):
             return _spliced(few, many, k)
+        if path.count < k:
+            few = path if few is None or path.count >= few.count else few
+        else:
+            many = path if many is None or path.count <= many.count else many
         price = _next_price(few, many, k, attempt)
     raise AssertionError("unreachable")
 
@@ -188,11 +198,16 @@ def _next_price(few: _Path | None, many: _Path | None, k: int, attempt: int) -> 
         return many.price * max(((many.count + 0.5) / middle) ** 3, least)
     if many is None:
         return few.price * min(((few.count + 0.5) / middle) ** 3, 1 / least)
-    if attempt >= GUESSES:
-        return (few.cost - many.cost) / (many.count - few.count)
-    share = np.log(many.count / k) / np.log(many.count / few.count)
+    if attempt >= GUESSES or many.count - few.count <= NEAR:
+        return _line(few, many)
+    share = np.log((many.count + 0.5) / middle) / np.log((many.count + 0.5) / (few.count + 0.5))
     ratio = few.price / many.price
     return float(many.price * ratio ** np.clip(share, 0.05, 0.95))
+
+
+def _line(few: _Path, many: _Path) -> float:
+    """The price at which two clusterings are equally good: one between them is better, or none is."""
+    return (few.cost - many.cost) / (many.count - few.count)
 
 
 def _spliced(few: _Path, many: _Path, k: int) -> _Found:
@@ -205,7 +220,7 @@ def _spliced(few: _Path, many: _Path, k: int) -> _Found:
     behind = few.edges <= many.edges[surplus : surplus + few.edges.size]
     crossing = int(np.flatnonzero(behind[:-1] & ~behind[1:])[0])
     edges = np.concatenate([few.edges[: crossing + 1], many.edges[crossing + surplus + 1 :]])
-    price = (few.cost - many.cost) / (many.count - few.count)
+    price = _line(few, many)
     cost = few.cost - price * (k - few.count)
     return _Found(edges, price, cost, cost, "spliced")
 

@@ -58,7 +58,8 @@ def assert_same(left: np.ndarray, right: np.ndarray) -> None:
 @FEW
 @given(encodings("iOS16"))
 def test_ios16(encoding: Encoding) -> None:
-    assert_same(decompressed(IOS16.spell(encoding), ct.target.iOS16)[-1], encoding.decode())
+    with np.errstate(over="ignore"):
+        assert_same(decompressed(IOS16.spell(encoding), ct.target.iOS16)[-1], encoding.decode())
 
 
 @FEW
