@@ -71,7 +71,7 @@ def quantized(values: NDArray[np.float32], grid: Grid) -> NDArray[np.uint8]:
     codes = np.empty(values.shape, np.uint8)
     kernels.quantization.quantize(values, grid.scales, grid.zeros, grid.low, grid.high, codes)
     reach = grid.scales * np.maximum(grid.zeros - grid.low, grid.high - grid.zeros)
-    for row in np.flatnonzero(reach > float(np.finfo(grid.dtype).max)):
+    for row in np.flatnonzero(reach > float(np.finfo(grid.dtype).max)).tolist():
         finite = np.flatnonzero(np.isfinite(grid.row(row).seen()[0]))
         codes[row] = np.clip(codes[row], finite[0], finite[-1])
     return codes

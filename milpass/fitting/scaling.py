@@ -32,5 +32,5 @@ def fit_scaled(
     costs = costs if terms.importance is None else costs * terms.importance
     found = mode.fit(even, options, evolve(terms, importance=costs))
     encoding = Affine(found.encoding, scales.astype(array.dtype).reshape(channels))
-    seen = measured(array, encoding)
+    seen = measured(array, encoding, terms.importance)
     return FittedWeight(encoding, evolve(seen, optimum=found.quality.optimum, bound=found.quality.bound))
