@@ -60,10 +60,18 @@ def stored(scales: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.floa
 
 
 def spanning(widths: NDArray[np.float64], steps: int, dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    """Scales by which so many steps span each width; where the type is coarse, rounded up to do so."""
-    scales = stored(widths / steps, dtype)
-    short = scales * steps * (1 + float(np.finfo(dtype).eps)) < widths
-    return np.where(short, np.nextafter(scales.astype(dtype), dtype.type(np.inf)).astype(np.float64), scales)
+    """Scales by which so many steps span each width, to the type's precision.
+
+    They are the nearest of the type; the next greater where it is coarse and steps would be missing, the next
+    smaller where all steps would overflow it.
+    """
+    nearest = stored(widths / steps, dtype).astype(dtype)
+    with np.errstate(over="ignore"):
+        overflows = np.isinf(nearest * dtype.type(steps))
+    short = nearest.astype(np.float64) * steps * (1 + float(np.finfo(dtype).eps)) < widths
+    towards = np.where(overflows, 0, np.where(short, np.inf, nearest)).astype(dtype)
+    scales: NDArray[np.float64] = np.nextafter(nearest, towards).astype(np.float64)
+    return scales
 
 
 def quantized(values: NDArray[np.float32], grid: Grid) -> NDArray[np.uint8]:
