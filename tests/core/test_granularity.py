@@ -97,7 +97,7 @@ def grouped(draw: st.DrawFn) -> tuple[tuple[int, ...], Channels, Granularity, tu
     return shape, Channels(output, input_axis), PerBlock(sizes), lengths
 
 
-@quick(max_examples=600)
+@quick(max_examples=400)
 @given(grouped())
 def test_each_element_is_in_the_row_that_the_definition_says(
     drawn: tuple[tuple[int, ...], Channels, Granularity, tuple[int, ...]],

@@ -20,7 +20,7 @@ from milpass.passes import fit_lut
 from milpass.weight import Key, Reader, Source, Weight
 from tests.strategies import quick
 
-FEW = quick(max_examples=100, derandomize=True)
+FEW = quick(max_examples=60, derandomize=True)
 DTYPES = pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8, np.uint8])
 FLOATS = pytest.mark.parametrize("dtype", [np.float16, np.float32])
 LEGAL = {"lut": (1, 2, 3, 4, 6, 8), "affine": (4, 8), "sparse": ()}

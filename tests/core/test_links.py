@@ -21,7 +21,7 @@ from milpass.plan import Plan, Replaced, Row
 from milpass.weight import Key, Reader, Source, Weight
 from tests.strategies import quick
 
-FEW = quick(max_examples=200, derandomize=True)
+FEW = quick(max_examples=100, derandomize=True)
 DTYPES = {"fp16": np.float16, "fp32": np.float32}
 GRANULARITIES = [PerTensor(), PerChannel(), PerChannel(axis=1), PerGroupedChannel(2), PerBlock(2)]
 SPELLED_SCALES = [PerTensor(), PerChannel(), PerChannel(axis=1)]  # what iOS16 can say

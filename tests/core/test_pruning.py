@@ -19,7 +19,7 @@ from milpass.granularity import Channels, Ungroupable
 from milpass.passes import prune_weights
 from tests.strategies import quick
 
-FEW = quick(max_examples=100, derandomize=True)
+FEW = quick(max_examples=80, derandomize=True)
 DTYPES = pytest.mark.parametrize("dtype", [np.float16, np.float32])
 SPARSITY = "sparsity of prune_weights: prune_weights cannot fit weights with it: "
 INPUTS = Channels(0, 1)
