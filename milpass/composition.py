@@ -43,12 +43,12 @@ class Composition:
         for fit in rest:
             encoding = self._nested(encoding, fit)
         encoding = _reassigned(array, encoding, None)
-        return FittedWeight(encoding, measured(array, encoding))
+        telling = [fit for fit in fits if getattr(fit, "importance", None)]
+        costs = self._importance(telling[0], array.shape) if telling else None
+        return FittedWeight(encoding, measured(array, encoding, costs))
 
     def _first(self, fit: Fit, array: NDArray[Any]) -> FittedWeight:
         terms = self._terms(fit, array.shape)
-        if importance := getattr(fit, "importance", None):
-            terms = evolve(terms, importance=importance_of(self.weight, importance, array.shape))
         channels = PerChannel().groups(array.shape, self.weight.channels) if _scales(fit) else terms.groups
         if channels != terms.groups:
             return fit_scaled(mode_of(fit.encoding, fit.mode), array, fit, terms, channels)
@@ -57,7 +57,13 @@ class Composition:
     def _terms(self, fit: Fit, shape: tuple[int, ...]) -> Terms:
         groups = fit.granularity.groups(shape, self.weight.channels)
         axis = vector_axis(fit, shape, groups, self.weight.channels)
-        return Terms(self.legal[fit.encoding], groups, vector_axis=axis)
+        costs = self._importance(fit, shape)
+        return Terms(self.legal[fit.encoding], groups, importance=costs, vector_axis=axis)
+
+    def _importance(self, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+        """What an error in each element costs, where a fit tells."""
+        given = getattr(fit, "importance", None)
+        return importance_of(self.weight, given, shape) if given else None
 
     def _nested(self, encoding: Encoding, fit: Fit) -> Encoding:
         """The chain with its last values encoded in turn."""

@@ -8,7 +8,7 @@ from milpass.dialects import DIALECTS, RAISED, Dialect
 from milpass.entries import never
 from milpass.errors import UsageError
 from milpass.granularity import Ungroupable
-from milpass.links import Found, links, stored_bytes
+from milpass.links import Found, links
 from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Selected, Skipped
 from milpass.targets import Target
 from milpass.weight import Weight
@@ -103,7 +103,7 @@ def _settled(weight: Weight, found: Replaced, course: Course) -> Entry:
         return Skipped("groups", str(reason))
     if why := course.dialect.refuse(chain):
         return Skipped("opset", why)
-    return evolve(found, nbytes=stored_bytes(chain, weight))
+    return evolve(found, nbytes=course.dialect.stored_bytes(chain, weight))
 
 
 def _never(weight: Weight, found: Replaced) -> Skipped | None:

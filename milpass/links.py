@@ -155,7 +155,11 @@ def groups_of_tables(granularity: Granularity, tables: tuple[int, ...]) -> tuple
 
 
 def stored_bytes(chain: Sequence[Link], weight: Weight) -> int | None:
-    """The bytes that a chain takes in the file, without alignment; None where the data tell."""
+    """The bytes that a chain takes in the file, without alignment; None where the data tell.
+
+    A format may store more, see `Dialect.stored_bytes`; zeros of a pruned weight that it had before are
+    counted as if they were stored.
+    """
     return _bytes(chain, weight.size, 8 * ITEMSIZES[weight.dtype], ITEMSIZES[weight.dtype])
 
 
@@ -169,14 +173,15 @@ def _bytes(chain: Sequence[Link], count: int, bits: int, itemsize: int) -> int |
 def _lut_bytes(link: Link, rest: Sequence[Link], count: int, bits: int, itemsize: int) -> int | None:
     if link.nbits is None or link.tables is None:
         return None
-    tables = _bytes(rest, prod(link.tables), bits, itemsize)
+    tables = _bytes(rest, prod(link.tables), max(bits, 8), itemsize)  # no entry is narrower than a byte
     return None if tables is None else -(-count // link.vector * link.nbits // 8) + tables
 
 
 def _affine_bytes(link: Link, rest: Sequence[Link], count: int, bits: int, itemsize: int) -> int | None:
     nbits = link.nbits or bits
     data, parameters = _bytes(rest, count, nbits, itemsize), prod(link.groups)
-    offsets = -(-parameters * nbits // 8) if link.has_offset else 0
+    width = max(nbits, 8) if rest else nbits  # offsets have the type of the table's entries
+    offsets = -(-parameters * width // 8) if link.has_offset else 0
     return None if data is None else data + parameters * itemsize + offsets
 
 

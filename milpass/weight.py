@@ -106,14 +106,19 @@ class Weight:
 
     @property
     def channels(self) -> Channels:
-        """The axes of its output and input channels, by its readers."""
-        found = sorted({reader.axes for reader in self.readers if reader.axes is not None})
-        if len(found) == 1:
-            return Channels(*found[0])
+        """The axes of its output and input channels, by its readers; None where these do not agree."""
+        found = {reader.axes for reader in self.readers if reader.axes is not None}
         if not found:
             return Channels()
-        outputs = " and ".join(str(output) for output, _ in found)
-        return Channels(why=f"its readers have their output channels along axes {outputs}")
+        outputs, inputs = (sorted(set(axes)) for axes in zip(*found, strict=True))
+        if len(outputs) == len(inputs) == 1:
+            return Channels(outputs[0], inputs[0])
+        which, axes = ("output", outputs) if len(outputs) > 1 else ("input", inputs)
+        return Channels(
+            outputs[0] if len(outputs) == 1 else None,
+            inputs[0] if len(inputs) == 1 else None,
+            f"its readers have their {which} channels along axes {' and '.join(map(str, axes))}",
+        )
 
     def load(self) -> NDArray[Any]:
         """The values, as an array of `shape` and `dtype` that must not be written to."""

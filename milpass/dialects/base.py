@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from milpass.encodings import Encoding
-from milpass.links import Link
+from milpass.links import Link, stored_bytes
 from milpass.records import Record, Result, Value
+from milpass.weight import Weight
 
 Operands: TypeAlias = Mapping[str, Value | Result]
 # Why a format cannot hold a link, None where it can.
@@ -22,7 +23,8 @@ class Dialect:
 
     `spells`: kind of encoding -> its operation; `reads`: operation type -> the encoding of its operands;
     `legal`: kind of encoding -> the numbers of bits that the format can say, ascending, none where there is
-    no choice; `rules`: what else it asks of a link; `nests`: the chains of more than one link that it has.
+    no choice; `rules`: what else it asks of a link; `nests`: the chains of more than one link that it has;
+    `always_offset`: whether it stores zero points with every scale, zeros where none are asked for.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Dialect:
     legal: Mapping[str, tuple[int, ...]]
     rules: Sequence[Rule] = ()
     nests: frozenset[tuple[str, ...]] = frozenset()
+    always_offset: bool = False
 
     def refuse(self, chain: Sequence[Link]) -> str | None:
         """Why the format cannot hold a chain, None where it can; no weight is read."""
@@ -50,6 +53,12 @@ class Dialect:
         if link.nbits is None or link.nbits in legal:
             return None
         return f"no {link.encoding} of {link.nbits} bits: {', '.join(map(str, legal))}"
+
+    def stored_bytes(self, chain: Sequence[Link], weight: Weight) -> int | None:
+        """The bytes that a chain takes in this format, without alignment; None where the data tell."""
+        if self.always_offset:
+            chain = [evolve(link, has_offset=link.encoding == "affine") for link in chain]
+        return stored_bytes(chain, weight)
 
     def spell(self, encoding: Encoding) -> Record:
         """The operation that stores an encoding."""

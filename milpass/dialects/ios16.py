@@ -154,5 +154,6 @@ IOS16 = Dialect(
     },
     legal=LEGAL,
     rules=(_one_table, _scales_along_one_axis),
+    always_offset=True,
 )
 IOS17 = evolve(IOS16, name="iOS17")

@@ -82,6 +82,8 @@ def _indexed(array: NDArray[Any], terms: Terms, table: _TableOf) -> tuple[NDArra
 def _table(values: NDArray[Any], importance: NDArray[np.float64] | None, nbits: int, choice: Choice) -> Table:
     """The table of one group, with the index of each of its values."""
     distribution = Distribution.of(values, importance)
-    if not distribution.counts.any():  # nothing matters here: as if everything did
-        distribution = Distribution.of(values)
-    return table_of(values, distribution, choice(distribution, 1 << nbits), nbits)
+    if distribution.counts.any():
+        return table_of(values, distribution, choice(distribution, 1 << nbits), nbits)
+    alike = Distribution.of(values)  # nothing matters here: a table as if everything did
+    found = table_of(values, alike, choice(alike, 1 << nbits), nbits)
+    return evolve(found, quality=Quality(0.0, found.quality.max_error, 0.0, 0.0, 0.0))

@@ -14,14 +14,21 @@ from milpass.fitting.fitted import Quality
 PART = 1 << 18
 
 
-def measured(array: NDArray[Any], encoding: Encoding) -> Quality:
+def measured(
+    array: NDArray[Any], encoding: Encoding, importance: NDArray[np.float64] | None = None
+) -> Quality:
     """Compare a weight with what its readers will see, element by element, in float64."""
     flat, seen = array.reshape(-1), encoding.decode().reshape(-1)
-    parts = [_part(flat[at : at + PART], seen[at : at + PART]) for at in range(0, flat.size, PART)]
-    return Quality.total(parts)
+    costs = np.broadcast_to(1.0, flat.shape) if importance is None else importance.reshape(-1)
+    parts = (slice(at, at + PART) for at in range(0, flat.size, PART))
+    return Quality.total([_part(flat[part], seen[part], costs[part]) for part in parts])
 
 
-def _part(values: NDArray[Any], seen: NDArray[Any]) -> Quality:
+def _part(values: NDArray[Any], seen: NDArray[Any], costs: NDArray[np.float64]) -> Quality:
     wide = values.astype(np.float64)
     errors = np.abs(wide - seen)
-    return Quality(float(np.square(errors).sum()), float(errors.max()), float(np.square(wide).sum()))
+    return Quality(
+        float((costs * np.square(errors)).sum()),
+        float(errors.max()),
+        float((costs * np.square(wide)).sum()),
+    )

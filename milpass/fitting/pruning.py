@@ -27,7 +27,7 @@ def pruned(array: NDArray[Any], kept: NDArray[np.bool_]) -> FittedWeight:
     """The weight without what is not kept, and without zeros; at least one element stays."""
     mask = kept & (array != 0)
     if not mask.any():
-        mask.reshape(-1)[0] = True
+        mask.flat[0] = True
     values = np.where(mask, array, array.dtype.type(0))
     lost = np.abs(array[~mask].astype(np.float64))
     quality = Quality(

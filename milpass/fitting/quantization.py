@@ -39,11 +39,16 @@ class Grid:
             zeros=np.where(chosen, self.zeros, other.zeros),
         )
 
+    def row(self, number: int) -> Grid:
+        """The grid of one row alone."""
+        at = slice(number, number + 1)
+        return evolve(self, scales=self.scales[at], zeros=self.zeros[at])
+
     def seen(self) -> NDArray[np.float32]:
         """What each code of each row stands for, computed in the weight's type; (rows, codes)."""
         numbers = np.arange(self.low, self.high + 1) - self.zeros[:, None]
-        products = self.scales.astype(np.float32)[:, None] * numbers.astype(np.float32)
-        with np.errstate(over="ignore"):  # codes past the type's range, which no finite value gets
+        with np.errstate(over="ignore"):  # codes past the type's range, which no value gets
+            products = self.scales.astype(np.float32)[:, None] * numbers.astype(np.float32)
             return products.astype(self.dtype).astype(np.float32)
 
 
@@ -54,10 +59,29 @@ def stored(scales: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.floa
     return bounded.astype(dtype).astype(np.float64)
 
 
+def spanning(widths: NDArray[np.float64], steps: int, dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """Scales by which so many steps span each width, to the type's precision.
+
+    They are the nearest of the type; the next greater where it is coarse and steps would be missing, the next
+    smaller where all steps would overflow it.
+    """
+    nearest = stored(widths / steps, dtype).astype(dtype)
+    with np.errstate(over="ignore"):
+        overflows = np.isinf(nearest * dtype.type(steps))
+    short = nearest.astype(np.float64) * steps * (1 + float(np.finfo(dtype).eps)) < widths
+    towards = np.where(overflows, 0, np.where(short, np.inf, nearest)).astype(dtype)
+    scales: NDArray[np.float64] = np.nextafter(nearest, towards).astype(np.float64)
+    return scales
+
+
 def quantized(values: NDArray[np.float32], grid: Grid) -> NDArray[np.uint8]:
-    """The code of each value less the lowest code."""
+    """The code of each value less the lowest code; none that would overflow the weight's type."""
     codes = np.empty(values.shape, np.uint8)
     kernels.quantization.quantize(values, grid.scales, grid.zeros, grid.low, grid.high, codes)
+    reach = grid.scales * np.maximum(grid.zeros - grid.low, grid.high - grid.zeros)
+    for row in np.flatnonzero(reach > float(np.finfo(grid.dtype).max)).tolist():
+        finite = np.flatnonzero(np.isfinite(grid.row(row).seen()[0]))
+        codes[row] = np.clip(codes[row], finite[0], finite[-1])
     return codes
 
 

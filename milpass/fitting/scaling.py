@@ -32,8 +32,7 @@ def fit_scaled(
     costs = costs if terms.importance is None else costs * terms.importance
     found = mode.fit(even, options, evolve(terms, importance=costs))
     encoding = Affine(found.encoding, scales.astype(array.dtype).reshape(channels))
-    seen = measured(array, encoding)
-    return FittedWeight(
-        encoding,
-        evolve(seen, optimum=found.quality.optimum, bound=found.quality.bound, ways=found.quality.ways),
-    )
+    seen = measured(array, encoding, terms.importance)
+    best = found.quality
+    quality = evolve(seen, optimum=best.optimum, bound=best.bound, ways=best.ways)
+    return FittedWeight(encoding, quality)

@@ -47,7 +47,8 @@ def table_of(array: NDArray[Any], distribution: Distribution, entries: Entries, 
     """Store entries in the weight's dtype; each element gets its nearest, of two the lower."""
     table = filled(entries.reals, nbits, array.dtype)
     reals = table.astype(np.float64)
-    ends = np.searchsorted(distribution.values, (reals[:-1] + reals[1:]) / 2, side="right")
+    middles = np.where(reals[:-1] < reals[-1], (reals[:-1] + reals[1:]) / 2, np.inf)
+    ends = np.searchsorted(distribution.values, middles, side="right")
     lengths = np.diff(ends, prepend=0, append=distribution.values.size)
     errors = np.abs(distribution.values - np.repeat(reals, lengths))
     quality = Quality(

@@ -57,6 +57,8 @@ def check_groups(instance: fit_lut, attribute: Attribute[Any], value: object) ->
 def check_inside(instance: fit_lut, attribute: Attribute[Any], value: object) -> None:
     """Refuse what a table cannot be nested in."""
     one_of(None, "sparse", "affine")(instance, attribute, value)
+    if value == "affine" and instance.importance is not None:
+        raise refused(instance, attribute, value, "None or 'sparse' with importance")
     if value is not None and instance.per_channel_scale:
         raise refused(instance, attribute, value, "None with per_channel_scale")
     if value is not None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
-from milpass.fitting.quantization import Grid, stored
+from milpass.fitting.quantization import Grid, spanning
 from milpass.fitting.ranges import fit_grid
 
 NBITS = "given"
@@ -23,5 +23,5 @@ def _grid(
     least: NDArray[np.float64], greatest: NDArray[np.float64], low: int, high: int, dtype: np.dtype[Any]
 ) -> Grid:
     least, greatest = np.minimum(least, 0), np.maximum(greatest, 0)
-    scales = stored((greatest - least) / (high - low), dtype)
+    scales = spanning(greatest - least, high - low, dtype)
     return Grid(dtype, low, high, scales, np.clip(low - np.rint(least / scales), low, high))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
-from milpass.fitting.quantization import Grid, stored
+from milpass.fitting.quantization import Grid, spanning
 from milpass.fitting.ranges import fit_grid
 
 NBITS = "given"
@@ -24,5 +24,5 @@ def _grid(
 ) -> Grid:
     reach = (high - low) // 2
     zeros = np.full(least.shape, float(high - reach))
-    scales = stored(np.maximum(np.abs(least), np.abs(greatest)) / reach, dtype)
+    scales = spanning(np.maximum(np.abs(least), np.abs(greatest)), reach, dtype)
     return Grid(dtype, high - 2 * reach, high, scales, zeros)
