@@ -141,7 +141,9 @@ def test_json_says_what_the_table_says(model: Path, tmp_path: Path, command: lis
     assert found["totals"]["compressed"] == len(compressed) == 3
     assert all(weight["result"]["snr"] > 15 and weight["reason"] is None for weight in compressed)
     assert {weight["reason"] for weight in weights} == {None, "size"}
-    assert compressed[0]["fits"] == [{"encoding": "lut", "mode": "kmeans", "nbits": 4}]
+    assert compressed[0]["fits"] == [
+        {"encoding": "lut", "mode": "kmeans", "nbits": 4, "granularity": "PerTensor()"}
+    ]
     assert compressed[0]["readers"][0]["op_type"] == "conv" and compressed[0]["shape"] == [64, 32, 3, 3]
 
 

@@ -8,7 +8,7 @@ Tokuyama, "Finding a minimum-weight k-link path in graphs with the concave Monge
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from itertools import count
 
 import numpy as np
@@ -138,16 +138,17 @@ def first_guess(distribution: Distribution, k: int) -> float:
     Source: Panter, Dite, "Quantization distortion in pulse-count modulation with nonuniform spacing" (1951).
     """
     below = np.cumsum(distribution.counts)
-    places = np.searchsorted(below, _levels(int(below.size)) * below[-1])
-    marks = distribution.values[np.concatenate([[0], places, [below.size - 1]])]
-    masses = np.diff(below[np.concatenate([[0], places, [below.size - 1]])])
-    return float(np.cbrt(np.square(np.diff(marks)) * masses).sum() ** 3 / (6 * k**3))
+    places = np.searchsorted(below, _levels(int(below.size).bit_length()) * below[-1])
+    places[-1] = below.size - 1
+    marks, masses = distribution.values[places], below[places]
+    widths = np.square(marks[1:] - marks[:-1]) * (masses[1:] - masses[:-1])
+    return float(np.cbrt(widths).sum() ** 3 / (6 * k**3))
 
 
-@lru_cache(maxsize=64)
-def _levels(size: int) -> NDArray[np.float64]:
-    """Shares of the mass at equal steps of their logit, as far as there are values."""
-    reach = np.log(max(size, 2))
+@cache
+def _levels(bits: int) -> NDArray[np.float64]:
+    """Shares of the mass at equal steps of their logit, as far as 2**bits values go."""
+    reach = bits * np.log(2)
     levels: NDArray[np.float64] = 1 / (1 + np.exp(np.linspace(reach, -reach, QUANTILES)))
     return levels
 
@@ -227,10 +228,7 @@ def _spliced(few: _Path, many: _Path, k: int) -> _Found:
 
 def _measured(distribution: Distribution, found: _Found, *, exact: bool) -> Clustering:
     """The means and the cost, summed anew from differences so that neither loses digits."""
-    edges, values, counts = found.edges, distribution.values, distribution.counts
-    starts, lengths = edges[:-1], np.diff(edges)
-    mass = np.add.reduceat(counts, starts)
-    offsets = values - np.repeat(values[starts], lengths)
-    means = values[starts] + np.add.reduceat(counts * offsets, starts) / mass
-    cost = float(np.sum(counts * np.square(values - np.repeat(means, lengths))))
-    return Clustering(edges, means, cost, min(found.bound, cost), found.price, exact, found.way)
+    means, total = np.empty(found.edges.size - 1), np.empty(1)
+    kernels.clustering.measure(distribution.values, distribution.counts, found.edges, means, total)
+    cost = float(total[0])
+    return Clustering(found.edges, means, cost, min(found.bound, cost), found.price, exact, found.way)

@@ -48,18 +48,12 @@ def table_of(array: NDArray[Any], distribution: Distribution, entries: Entries, 
     table = filled(entries.reals, nbits, array.dtype)
     reals = table.astype(np.float64)
     middles = np.where(reals[:-1] < reals[-1], (reals[:-1] + reals[1:]) / 2, np.inf)
-    ends = np.searchsorted(distribution.values, middles, side="right")
-    lengths = np.diff(ends, prepend=0, append=distribution.values.size)
-    errors = np.abs(distribution.values - np.repeat(reals, lengths))
-    quality = Quality(
-        squared_error=float(np.sum(distribution.counts * np.square(errors))),
-        max_error=float(errors.max()),
-        signal=distribution.signal,
-        optimum=entries.optimum,
-        bound=entries.bound,
-        ways=() if entries.way is None else ((entries.way, 1),),
-    )
-    return Table(table, _INDEXING[array.dtype.type](array, distribution, ends, nbits), quality)
+    chosen, sums = np.empty(distribution.values.size, np.uint8), np.empty(3)
+    kernels.assignment.choose(distribution.values, distribution.counts, reals, middles, chosen, sums)
+    squared, greatest, signal = map(float, sums)
+    ways = () if entries.way is None else ((entries.way, 1),)
+    quality = Quality(squared, greatest, signal, entries.optimum, entries.bound, ways)
+    return Table(table, _INDEXING[array.dtype.type](array, distribution, chosen, nbits), quality)
 
 
 def filled(entries: NDArray[Any], nbits: int, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -97,27 +91,20 @@ def _looked_up(patterns: NDArray[np.uint16], index_of: NDArray[np.uint8]) -> Par
 
 
 def _of_fp16(
-    array: NDArray[np.float16], distribution: Distribution, ends: NDArray[np.intp], nbits: int
+    array: NDArray[np.float16], distribution: Distribution, chosen: NDArray[np.uint8], nbits: int
 ) -> Part:
     """Look up each bit pattern."""
     index_of = np.zeros(1 << 16, np.uint8)
-    indices = _numbered(ends, distribution.values.size)
-    patterns = distribution.values.astype(np.float16).view(np.uint16)
-    index_of[patterns] = indices
+    index_of[distribution.values.astype(np.float16).view(np.uint16)] = chosen
     index_of[0x8000] = index_of[0x0000]  # -0.0 goes where 0.0 goes
     return _looked_up(np.ascontiguousarray(array).reshape(-1).view(np.uint16), index_of)
 
 
-def _numbered(ends: NDArray[np.intp], size: int) -> NDArray[np.uint8]:
-    """The number of the entry of each distinct value, from where the values of each entry end."""
-    lengths = np.diff(ends, prepend=0, append=size)
-    return np.repeat(np.arange(lengths.size, dtype=np.uint8), lengths)
-
-
 def _of_fp32(
-    array: NDArray[np.float32], distribution: Distribution, ends: NDArray[np.intp], nbits: int
+    array: NDArray[np.float32], distribution: Distribution, chosen: NDArray[np.uint8], nbits: int
 ) -> Part:
     """Count the cuts below each value; a cut is the last value that an entry takes."""
+    ends = np.searchsorted(chosen, np.arange((1 << nbits) - 1), side="right")
     cuts = np.full((1 << nbits) - 1, -np.inf, np.float32)
     taken = ends > 0
     cuts[taken] = distribution.values[ends[taken] - 1]
@@ -131,12 +118,11 @@ def _of_fp32(
     return part
 
 
-def _of_bytes(array: NDArray[Any], distribution: Distribution, ends: NDArray[np.intp], nbits: int) -> Part:
+def _of_bytes(array: NDArray[Any], distribution: Distribution, chosen: NDArray[np.uint8], nbits: int) -> Part:
     """Look up each of the 256 values."""
     least = np.iinfo(array.dtype).min
     index_of = np.zeros(256, np.uint8)
-    places = distribution.values.astype(np.intp) - least
-    index_of[places] = _numbered(ends, distribution.values.size)
+    index_of[distribution.values.astype(np.intp) - least] = chosen
     flat = np.ascontiguousarray(array).reshape(-1)
 
     def part(start: int, stop: int) -> NDArray[np.uint8]:
@@ -145,7 +131,7 @@ def _of_bytes(array: NDArray[Any], distribution: Distribution, ends: NDArray[np.
     return part
 
 
-_Indexing: TypeAlias = Callable[[NDArray[Any], Distribution, NDArray[np.intp], int], Part]
+_Indexing: TypeAlias = Callable[[NDArray[Any], Distribution, NDArray[np.uint8], int], Part]
 _INDEXING: dict[type, _Indexing] = {
     np.float16: _of_fp16,
     np.float32: _of_fp32,

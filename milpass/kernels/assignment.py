@@ -63,3 +63,39 @@ def measure(
     sums[0] += squared
     sums[1] += signal
     sums[2] = greatest
+
+
+def choose(
+    values: cython.const[cython.double][::1],
+    counts: cython.const[cython.double][::1],
+    entries: cython.const[cython.double][::1],
+    middles: cython.const[cython.double][::1],
+    chosen: cython.uchar[::1],
+    sums: cython.double[::1],
+) -> None:
+    """Write for each of the ascending values how many middles lie below it, and what its entry costs.
+
+    `middles` ascend, one less than there are entries.  The sums are the squared error by the counts, the
+    greatest error of all, and the sum of squares by the counts.
+    """
+    i: cython.Py_ssize_t
+    entry: cython.Py_ssize_t = 0
+    value: cython.double
+    error: cython.double
+    squared: cython.double = 0.0
+    greatest: cython.double = 0.0
+    signal: cython.double = 0.0
+    with cython.nogil:
+        for i in range(values.shape[0]):
+            value = values[i]
+            while entry < middles.shape[0] and value > middles[entry]:
+                entry += 1
+            chosen[i] = cython.cast(cython.uchar, entry)
+            error = value - entries[entry]
+            squared += counts[i] * error * error
+            signal += counts[i] * value * value
+            error = error if error >= 0.0 else -error
+            greatest = error if error > greatest else greatest
+    sums[0] = squared
+    sums[1] = greatest
+    sums[2] = signal

@@ -215,6 +215,7 @@ def first_better(
     step: cython.Py_ssize_t = 1
     above: cython.Py_ssize_t = below + 1
     middle: cython.Py_ssize_t
+    better: cython.bint
     while above <= size and not is_better(sums, exact, price, best, late, early, above):
         below = above
         step *= 2
@@ -226,10 +227,9 @@ def first_better(
         above = size
     while above - below > 1:
         middle = (below + above) // 2
-        if is_better(sums, exact, price, best, late, early, middle):
-            above = middle
-        else:
-            below = middle
+        better = is_better(sums, exact, price, best, late, early, middle)
+        above = middle if better else above
+        below = below if better else middle
     return above
 
 
@@ -296,3 +296,33 @@ def trace(
             at = previous[at]
     edges[filled] = 0
     found[0] = filled + 1
+
+
+def measure(
+    values: cython.const[cython.double][::1],
+    counts: cython.const[cython.double][::1],
+    edges: cython.const[cython.longlong][::1],
+    means: cython.double[::1],
+    cost: cython.double[::1],
+) -> None:
+    """Write the mean of each cluster and the squared error of all, summed from differences."""
+    cluster: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    first: cython.double
+    mass: cython.double
+    total: cython.double
+    error: cython.double
+    squared: cython.double = 0.0
+    with cython.nogil:
+        for cluster in range(edges.shape[0] - 1):
+            first = values[edges[cluster]]
+            mass = 0.0
+            total = 0.0
+            for i in range(edges[cluster], edges[cluster + 1]):
+                mass += counts[i]
+                total += counts[i] * (values[i] - first)
+            means[cluster] = first + total / mass
+            for i in range(edges[cluster], edges[cluster + 1]):
+                error = values[i] - means[cluster]
+                squared += counts[i] * error * error
+    cost[0] = squared
