@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from milpass.encodings import Affine, Cast, Dense, Encoding, Lut, Sparse
 from milpass.fitting import mode_of
 from milpass.fitting.fitted import FittedWeight, NotFittable, Terms
-from milpass.fitting.grouped import reassigned
-from milpass.fitting.importance import importance_of
 from milpass.fitting.measuring import measured
-from milpass.fitting.scaling import fit_scaled
+from milpass.fitting.tables.grouped import reassigned
+from milpass.fitting.tables.importance import importance_of
+from milpass.fitting.tables.scaling import fit_scaled
 from milpass.granularity import PerChannel
 from milpass.links import Fit, Found, groups_of_tables, vector_axis
 from milpass.weight import Weight

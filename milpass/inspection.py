@@ -6,7 +6,7 @@ import os
 
 from attrs import frozen
 
-from milpass.fitting.patterns import distinct_patterns
+from milpass.fitting.tables.patterns import distinct_patterns
 from milpass.reading import decoded
 from milpass.targets import Target, open_target
 from milpass.weight import Weight

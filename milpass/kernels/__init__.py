@@ -20,6 +20,7 @@ try:
         cells,
         clustering,
         histogram,
+        intervals,
         lloyd,
         quantization,
         seeding,
@@ -55,8 +56,8 @@ def _plain(module: ModuleType) -> Any:
 
 if not COMPILED:
     assignment, bits, boxes, cells, clustering = map(_plain, (assignment, bits, boxes, cells, clustering))
-    histogram, lloyd, quantization, seeding = map(_plain, (histogram, lloyd, quantization, seeding))
-    vectors = _plain(vectors)
+    histogram, intervals, lloyd = map(_plain, (histogram, intervals, lloyd))
+    quantization, seeding, vectors = map(_plain, (quantization, seeding, vectors))
 
 __all__ = [
     "COMPILED",
@@ -66,6 +67,7 @@ __all__ = [
     "cells",
     "clustering",
     "histogram",
+    "intervals",
     "lloyd",
     "quantization",
     "seeding",

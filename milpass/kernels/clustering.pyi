@@ -16,11 +16,3 @@ def sweep(
     candidates: NDArray[Any],
     starts: NDArray[Any],
 ) -> None: ...
-def trace(previous: NDArray[Any], edges: NDArray[Any], found: NDArray[Any]) -> None: ...
-def measure(
-    values: NDArray[Any],
-    counts: NDArray[Any],
-    edges: NDArray[Any],
-    means: NDArray[Any],
-    cost: NDArray[Any],
-) -> None: ...

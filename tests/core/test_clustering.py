@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from milpass.fitting.clustering import cluster
-from milpass.fitting.distribution import Distribution
+from milpass.fitting.tables.clustering import cluster
+from milpass.fitting.tables.distribution import Distribution
 from tests.strategies import EFFORT, quick
 
 SHIFT = 149  # every fp32 is a whole multiple of 2**-149

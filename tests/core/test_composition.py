@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from milpass.composition import Composition, nbits_of
 from milpass.encodings import Affine, Dense, Encoding, Indices, Lut, Sparse
 from milpass.fitting.fitted import FittedWeight, NotFittable
-from milpass.fitting.grouped import reassigned
+from milpass.fitting.tables.grouped import reassigned
 from milpass.granularity import PerBlock, PerChannel, PerTensor
 from milpass.links import Found
 from milpass.passes import fit_affine, fit_lut, prune_weights

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from milpass.fitting import mode_of
-from milpass.fitting.distribution import Distribution
 from milpass.fitting.fitted import NotFittable, Terms
-from milpass.fitting.patterns import _counted, _sorted, distinct_patterns
+from milpass.fitting.tables.distribution import Distribution
+from milpass.fitting.tables.patterns import _counted, _sorted, distinct_patterns
 from milpass.passes import fit_lut
 from tests.strategies import quick
 

@@ -35,7 +35,9 @@ def without_compiled(name):
     return module
 
 
-PLAIN = {name: without_compiled(name) for name in ("assignment", "bits", "clustering", "histogram")}
+PLAIN = {
+    name: without_compiled(name) for name in ("assignment", "bits", "clustering", "histogram", "intervals")
+}
 
 
 def run_plain(name, *args):
@@ -233,3 +235,64 @@ def path_to(end, previous):
     while edges[-1]:
         edges.append(int(previous[edges[-1]]))
     return edges[::-1]
+
+
+@QUICK
+@given(arrays(np.uint16, st.sampled_from([0, 1, 0x7C00, 0x8000, 0x8001, 0x3C00, 0xBC00, 0xFC00])))
+def test_collect_runs_is_what_counting_finds(run, drawn):
+    counters = np.zeros((4, 1 << 16), np.uint32)
+    np.add.at(counters[0], drawn, 1)
+    expected = np.zeros(1 << 16, np.uint16), np.zeros(1 << 16), np.zeros(1, np.int64)
+    run("histogram.collect_counts", counters, *expected)
+    found = np.zeros(drawn.size, np.uint16), np.zeros(drawn.size), np.zeros(1, np.int64)
+    run("histogram.collect_runs", np.sort(drawn), *found)
+    size = int(expected[2][0])
+    assert found[2][0] == size
+    assert all(np.array_equal(a[:size], b[:size]) for a, b in zip(found[:2], expected[:2], strict=True))
+
+
+@QUICK
+@given(st.lists(st.booleans(), min_size=1, max_size=30))
+def test_trace_goes_back_over_all_starts(run, ends):
+    edges = [0, *(place for place, ends_here in enumerate(ends, 1) if ends_here or place == len(ends))]
+    previous = np.full(len(ends) + 1, -1, np.int64)
+    previous[edges[1:]] = edges[:-1]
+    backwards, found = np.zeros(len(ends) + 1, np.int64), np.zeros(1, np.int64)
+    run("intervals.trace", previous, backwards, found)
+    assert backwards[: found[0]].tolist() == edges[::-1]
+
+
+@QUICK
+@given(arrays(np.float32, FP32, least=1, most=20), st.integers(0, 1 << 19))
+def test_measure_finds_means_and_errors(run, drawn, cuts):
+    values, counts = distribution(drawn)
+    inner = [place for place in range(1, values.size) if cuts >> (place - 1) & 1]
+    edges = np.array([0, *inner, values.size])
+    means, cost = np.zeros(edges.size - 1), np.zeros(1)
+    run("intervals.measure", values, counts, edges, means, cost)
+    exact, total = [], Fraction(0)
+    for start, end in pairwise(edges.tolist()):
+        pairs = [
+            (Fraction(w), Fraction(x)) for w, x in zip(counts[start:end], values[start:end], strict=True)
+        ]
+        exact.append(sum(w * x for w, x in pairs) / sum(w for w, _ in pairs))
+        total += sum(w * (x - exact[-1]) ** 2 for w, x in pairs)
+    scale = float(np.abs(values).max())
+    assert means == pytest.approx([float(mean) for mean in exact], rel=1e-12, abs=1e-12 * scale)
+    assert cost[0] == pytest.approx(float(total), rel=1e-9, abs=1e-20 * scale**2)
+
+
+@QUICK
+@given(arrays(np.float32, FP32, least=1, most=20), arrays(np.float32, FP32, least=1, most=9))
+def test_choose_takes_the_entry_between_two_middles(run, drawn, entries):
+    values, counts = distribution(drawn)
+    table = np.sort(entries).astype(np.float64)
+    middles = np.where(table[:-1] < table[-1], (table[:-1] + table[1:]) / 2, np.inf)
+    chosen, sums = np.zeros(values.size, np.uint8), np.zeros(3)
+    run("assignment.choose", values, counts, table, middles, chosen, sums)
+    expected = np.count_nonzero(values[:, None] > middles, axis=1)
+    assert np.array_equal(chosen, expected)
+    errors = np.abs(values - table[expected])
+    assert sums[1] == errors.max()
+    assert sums[0] == pytest.approx(np.sum(counts * errors**2), rel=1e-12)
+    assert sums[2] == pytest.approx(np.sum(counts * values**2), rel=1e-12)

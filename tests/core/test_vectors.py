@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from milpass.fitting import vectors as module
-from milpass.fitting.boxes import Boxes
-from milpass.fitting.lloyd import lloyd
-from milpass.fitting.vectors import cluster_vectors, nearest
+from milpass.fitting.vectors import clustering as module
+from milpass.fitting.vectors.boxes import Boxes
+from milpass.fitting.vectors.clustering import cluster_vectors, nearest
+from milpass.fitting.vectors.lloyd import lloyd
 from tests.strategies import quick
 
 KINDS = {

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
-from milpass.fitting.quantization import Grid, spanning
-from milpass.fitting.ranges import fit_grid
+from milpass.fitting.numbers.quantization import Grid, spanning
+from milpass.fitting.numbers.ranges import fit_grid
 
 NBITS = "given"
 

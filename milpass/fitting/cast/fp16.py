@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass.encodings import Cast, Dense
-from milpass.fitting.distribution import check_finite
 from milpass.fitting.fitted import FittedWeight, NotFittable, Terms
 from milpass.fitting.measuring import measured
+from milpass.fitting.tables.distribution import check_finite
 
 NBITS = "found"
 

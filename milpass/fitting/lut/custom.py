@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass.encodings import Dense, Indices, Lut
-from milpass.fitting.distribution import Distribution, check_finite
 from milpass.fitting.fitted import FittedWeight, LutOptions, Mistake, Terms, fewest_nbits
 from milpass.fitting.measuring import measured
 from milpass.fitting.references import resolve
-from milpass.fitting.table import Entries, filled, palettized
+from milpass.fitting.tables.distribution import Distribution, check_finite
+from milpass.fitting.tables.table import Entries, filled, palettized
 
 NBITS = "either"
 WHO = "lut_function"

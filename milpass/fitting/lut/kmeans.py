@@ -6,14 +6,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from milpass.fitting.clustering import cluster, first_guess
-from milpass.fitting.distribution import Distribution
 from milpass.fitting.fitted import FittedWeight, LutOptions, Terms
-from milpass.fitting.grouped import fit_tables
-from milpass.fitting.nearest import stored
-from milpass.fitting.streaming import best_table, is_streamed
-from milpass.fitting.table import Entries
-from milpass.fitting.vector_tables import fit_vector_tables
+from milpass.fitting.large.nearest import stored
+from milpass.fitting.large.streaming import best_table, is_streamed
+from milpass.fitting.tables.clustering import cluster, first_guess
+from milpass.fitting.tables.distribution import Distribution
+from milpass.fitting.tables.grouped import fit_tables
+from milpass.fitting.tables.table import Entries
+from milpass.fitting.vectors.tables import fit_vector_tables
 
 NBITS = "given"
 DIVIDES = True

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from milpass.fitting.distribution import Distribution
 from milpass.fitting.fitted import FittedWeight, LutOptions, Terms
-from milpass.fitting.grouped import fit_tables
-from milpass.fitting.table import Entries
+from milpass.fitting.tables.distribution import Distribution
+from milpass.fitting.tables.grouped import fit_tables
+from milpass.fitting.tables.table import Entries
 
 NBITS = "given"
 DIVIDES = True

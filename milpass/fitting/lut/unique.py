@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass.encodings import Dense, Indices, Lut
-from milpass.fitting.distribution import check_finite
 from milpass.fitting.fitted import FittedWeight, LutOptions, NotFittable, Quality, Terms, fewest_nbits
-from milpass.fitting.patterns import distinct_patterns
-from milpass.fitting.table import indexed_by_pattern
+from milpass.fitting.tables.distribution import check_finite
+from milpass.fitting.tables.patterns import distinct_patterns
+from milpass.fitting.tables.table import indexed_by_pattern
 
 NBITS = "found"
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from milpass.fitting.distribution import check_finite
 from milpass.fitting.fitted import FittedWeight, PruningOptions, Terms
 from milpass.fitting.pruning import pruned, smallest
+from milpass.fitting.tables.distribution import check_finite
 
 NBITS = "found"
 

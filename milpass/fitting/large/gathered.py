@@ -6,7 +6,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from milpass.fitting.cells import Cells, shares
+from milpass.fitting.large.cells import Cells, shares
 
 # Pieces whose values are summed at a time.
 BLOCK = 1 << 12

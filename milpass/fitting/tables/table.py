@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from milpass import kernels
 from milpass.encodings import Dense, Indices, Lut
-from milpass.fitting.distribution import Distribution
 from milpass.fitting.fitted import FittedWeight, Quality
+from milpass.fitting.tables.distribution import Distribution
 
 Part: TypeAlias = Callable[[int, int], NDArray[np.uint8]]
 

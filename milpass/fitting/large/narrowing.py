@@ -12,9 +12,9 @@ import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import NDArray
 
-from milpass.fitting.cells import Cells
-from milpass.fitting.clustering import Clustering, Sweeper, cluster
-from milpass.fitting.distribution import Distribution
+from milpass.fitting.large.cells import Cells
+from milpass.fitting.tables.clustering import Clustering, Sweeper, cluster
+from milpass.fitting.tables.distribution import Distribution
 
 # Places at which D is bounded; the steps of distances tried, from twice the whole range, and their ratio.
 POSTS = 1 << 11

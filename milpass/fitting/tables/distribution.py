@@ -10,7 +10,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass.fitting.fitted import NotFittable
-from milpass.fitting.patterns import occurrences
+from milpass.fitting.tables.patterns import occurrences
 
 
 @frozen(eq=False)

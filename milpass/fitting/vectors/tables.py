@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass.encodings import Dense, Indices, Lut
-from milpass.fitting.distribution import check_finite
 from milpass.fitting.fitted import FittedWeight, Quality, Terms
-from milpass.fitting.grouped import blocks
 from milpass.fitting.rows import widened
-from milpass.fitting.vectors import cluster_vectors, nearest
+from milpass.fitting.tables.distribution import check_finite
+from milpass.fitting.tables.grouped import blocks
+from milpass.fitting.vectors.clustering import cluster_vectors, nearest
 
 # Where the search for centres starts from: the same result for the same weight.
 SEED = 0

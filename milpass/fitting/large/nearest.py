@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from milpass import kernels
 from milpass.encodings import Dense, Indices, Lut
 from milpass.fitting.fitted import FittedWeight, Quality
-from milpass.fitting.table import Entries, Part, filled
+from milpass.fitting.tables.table import Entries, Part, filled
 
 
 def stored(array: NDArray[np.float32], entries: Entries, nbits: int) -> FittedWeight:

@@ -8,7 +8,7 @@ import numpy as np
 from attrs import astuple, evolve, frozen
 from numpy.typing import NDArray
 
-from milpass.fitting.distribution import Distribution
+from milpass.fitting.tables.distribution import Distribution
 
 
 @frozen(eq=False)

@@ -7,7 +7,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.boxes import Boxes, Floats
+from milpass.fitting.vectors.boxes import Boxes, Floats
 
 # How far centres go towards the mean and beyond; below 2 the error falls in each round (Xiao 2010).
 RELAXATION = 1.8

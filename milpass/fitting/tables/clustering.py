@@ -16,7 +16,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.distribution import Distribution
+from milpass.fitting.tables.distribution import Distribution
 
 # Rounding in the sums of squares, relative to the cost, above which the sums are taken in double-double.
 TOLERATED_NOISE = 1e-10
@@ -103,7 +103,7 @@ class Sweeper:
         """The best clustering when each cluster costs `price`."""
         self.least(price, self._undiscounted)
         backwards, found = self._work[1], np.empty(1, np.int64)
-        kernels.clustering.trace(self._work[0], backwards, found)
+        kernels.intervals.trace(self._work[0], backwards, found)
         return _Path(price, backwards[: found[0]][::-1].copy(), float(self._best[-1, 0]))
 
     def least(self, price: float, discounts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -229,6 +229,6 @@ def _spliced(few: _Path, many: _Path, k: int) -> _Found:
 def _measured(distribution: Distribution, found: _Found, *, exact: bool) -> Clustering:
     """The means and the cost, summed anew from differences so that neither loses digits."""
     means, total = np.empty(found.edges.size - 1), np.empty(1)
-    kernels.clustering.measure(distribution.values, distribution.counts, found.edges, means, total)
+    kernels.intervals.measure(distribution.values, distribution.counts, found.edges, means, total)
     cost = float(total[0])
     return Clustering(found.edges, means, cost, min(found.bound, cost), found.price, exact, found.way)

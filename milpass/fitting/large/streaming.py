@@ -13,12 +13,12 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.cells import Cells
-from milpass.fitting.clustering import cluster
-from milpass.fitting.distribution import check_filled, check_finite
-from milpass.fitting.gathered import Gathered
-from milpass.fitting.layout import Layout, counted
-from milpass.fitting.narrowing import Told, narrowed
+from milpass.fitting.large.cells import Cells
+from milpass.fitting.large.gathered import Gathered
+from milpass.fitting.large.layout import Layout, counted
+from milpass.fitting.large.narrowing import Told, narrowed
+from milpass.fitting.tables.clustering import cluster
+from milpass.fitting.tables.distribution import check_filled, check_finite
 
 # Elements from which on cells are quicker than sorting, at least and for each entry.
 STREAMED = 1 << 16

@@ -11,9 +11,9 @@ from attrs import evolve
 from numpy.typing import NDArray
 
 from milpass.encodings import Dense, Indices, Lut
-from milpass.fitting.distribution import Distribution, check_finite
 from milpass.fitting.fitted import FittedWeight, Quality, Terms
-from milpass.fitting.table import Entries, Table, palettized, table_of
+from milpass.fitting.tables.distribution import Distribution, check_finite
+from milpass.fitting.tables.table import Entries, Table, palettized, table_of
 
 # How many entries at most -> which are the best for a distribution
 Choice: TypeAlias = Callable[[Distribution, int], Entries]

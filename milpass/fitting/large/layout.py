@@ -7,7 +7,7 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.cells import Cells, shares
+from milpass.fitting.large.cells import Cells, shares
 
 # Patterns whose sums one number holds (`kernels.cells.add_moments`).
 CHUNK = 1 << 23

@@ -11,8 +11,8 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.boxes import NO_WEIGHTS, Boxes, Floats, Grid, columns_of
-from milpass.fitting.lloyd import Clusters, lloyd
+from milpass.fitting.vectors.boxes import NO_WEIGHTS, Boxes, Floats, Grid, columns_of
+from milpass.fitting.vectors.lloyd import Clusters, lloyd
 
 Vectors = NDArray[np.float32]
 

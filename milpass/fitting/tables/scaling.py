@@ -9,11 +9,11 @@ from attrs import evolve
 from numpy.typing import NDArray
 
 from milpass.encodings import Affine
-from milpass.fitting.distribution import check_finite
 from milpass.fitting.fitted import FittedWeight, Mode, Terms
 from milpass.fitting.measuring import measured
-from milpass.fitting.quantization import stored
+from milpass.fitting.numbers.quantization import stored
 from milpass.fitting.rows import joined, split
+from milpass.fitting.tables.distribution import check_finite
 
 
 def fit_scaled(

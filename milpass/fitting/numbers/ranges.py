@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.distribution import check_finite
 from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
-from milpass.fitting.quantization import Grid, encoded, errors, quality, quantized
+from milpass.fitting.numbers.quantization import Grid, encoded, errors, quality, quantized
 from milpass.fitting.rows import split, widened
+from milpass.fitting.tables.distribution import check_finite
 
 # (least, greatest value of each row, lowest, highest code, the weight's type) -> a grid that spans them
 Spanning: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float64], int, int, np.dtype[Any]], Grid]

@@ -1,0 +1,1 @@
+"""The best table for large fp32 weights, without sorting them."""
