@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 KERNELS := $(filter-out milpass/kernels/__init__.py,$(wildcard milpass/kernels/*.py))
 
-.PHONY: demo test test-torch test-core test-long test-models test-wheel check bench clean
+.PHONY: demo test test-torch test-core test-long test-models test-wheel check bench performance clean
 
 demo: $(VENV)/.installed  ## compress the example model and show what it costs
 	@$(BIN)/python examples/demo.py
@@ -40,6 +40,10 @@ check: $(VENV)/.dev  ## style, types, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/generate.py --check
+
+performance: $(VENV)/.bench  ## docs/performance.md and its plots, anew: half an hour
+	$(BIN)/python -m benchmarks fit formats limits ranges scaling --json build/performance.json || true
+	$(BIN)/python -m benchmarks.page build/performance.json
 
 bench: $(VENV)/.bench  ## ours against coremltools, side by side
 	$(BIN)/python -m benchmarks

@@ -9,7 +9,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import conversion, fit, formats, machine, models, optimum, process, scaling, startup
+from benchmarks import (
+    conversion,
+    fit,
+    formats,
+    limits,
+    machine,
+    models,
+    optimum,
+    process,
+    ranges,
+    scaling,
+    startup,
+)
 from benchmarks.rows import Row, markdown
 
 BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
@@ -18,6 +30,8 @@ BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
     "startup": startup.rows,
     "optimum": optimum.rows,
     "formats": formats.rows,
+    "limits": limits.rows,
+    "ranges": ranges.rows,
     "large": process.large_rows,
     "scaling": scaling.rows,
     "conversion": conversion.rows,

@@ -11,6 +11,7 @@ from typing import Any
 AXES = {
     "weights": "elements of one fp16 weight, 4 bits",
     "entries": "entries of the table, 4M weights",
+    "groups": "groups of 0.8M weights, 4 bits",
     "operations": "operations of 48 x 48 weights",
 }
 LINES = {"ours": "milpass", "peer": "coremltools", "floor": "copy"}
@@ -26,7 +27,7 @@ def main(results: Path, out: Path) -> None:
 
     found = json.loads(results.read_text())
     rows = [row for row in found["rows"] if row["point"]]
-    figure, panels = pyplot.subplots(1, len(AXES), figsize=(12, 3.6), layout="constrained")
+    figure, panels = pyplot.subplots(1, len(AXES), figsize=(15, 3.6), layout="constrained")
     for panel, (axis, label) in zip(panels, AXES.items(), strict=True):
         _draw(panel, [row for row in rows if row["point"][0] == axis])
         panel.set(xscale="log", yscale="log", xlabel=label)

@@ -1,4 +1,4 @@
-"""How time grows: with the weights of one constant, with the entries of its table, with the operations."""
+"""How time grows: with the weights of a constant, the entries and groups of its tables, the operations."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import models
+from benchmarks import models, peer
 from benchmarks.fit import copied, fit_and_pack, pass_alone, repeated
+from benchmarks.formats import fit_and_spell
 from benchmarks.peer import coremltools, palettize_model
 from benchmarks.rows import Row, at_least
 from benchmarks.timing import Samples, interleaved, seconds
-from milpass import apply, fit_lut, replace_const_with_lut, select_weights
+from milpass import PerGroupedChannel, apply, fit_lut, replace_const_with_lut, select_weights
 
 SIDES = (500, 1000, 2000, 4000, 8000)
 BITS = (1, 2, 4, 6, 8)
+GROUP_SIZES = (400, 100, 20, 4, 1)  # channels of 2,000, of 400
 OPERATIONS = (100, 500, 1000, 5000)
 TARGETS = {5000: at_least(10)}
 MIDDLE_SIDE = 2000
@@ -24,12 +26,14 @@ MIDDLE_BITS = 4
 
 
 def rows(quick: bool, folder: Path) -> Iterator[Row]:
-    """The three curves, point by point; quickly: without the last point of each."""
+    """The four curves, point by point; quickly: without the last point of each."""
     last = -1 if quick else None
     for side in SIDES[:last]:
         yield _fitted("weights", side**2, side, MIDDLE_BITS)
     for nbits in BITS[:last]:
         yield _fitted("entries", 1 << nbits, MIDDLE_SIDE, nbits)
+    for size in GROUP_SIZES[:last]:
+        yield _grouped(size)
     for count in OPERATIONS[:last]:
         yield _whole(count, folder)
 
@@ -43,6 +47,17 @@ def _fitted(axis: str, x: int, side: int, nbits: int) -> Row:
     )
     what = f"one weight of {side**2 / 1e6:g}M, {1 << nbits} entries"
     return _row(what, (axis, float(x)), *map(Samples, times))
+
+
+def _grouped(size: int) -> Row:
+    """A weight of 400 x 2,000 in groups of so many channels."""
+    weight = models.layered_weight(0, max(GROUP_SIZES), MIDDLE_SIDE)
+    ours = partial(fit_and_spell, weight, fit_lut(nbits=MIDDLE_BITS, granularity=PerGroupedChannel(size)))
+    config = peer.lut(MIDDLE_BITS, granularity="per_grouped_channel", group_size=size)
+    theirs, floor = partial(peer.pass_alone, weight, config), partial(copied, weight)
+    times = interleaved(1, partial(repeated, ours), theirs, partial(repeated, floor))
+    groups = max(GROUP_SIZES) // size
+    return _row(f"one weight of 0.8M, {groups} groups", ("groups", float(groups)), *map(Samples, times))
 
 
 def _whole(count: int, folder: Path) -> Row:

@@ -1,0 +1,49 @@
+"""Against what no tool can go below or beyond: a copy of the weight, and twice the speed with two threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import models
+from benchmarks.fit import copied
+from benchmarks.formats import fit_and_spell
+from benchmarks.rows import Row, at_least, at_most
+from benchmarks.timing import Samples, interleaved, seconds
+from milpass import apply, fit_lut, parse
+
+SIDE = 2000
+COPIES = 25  # of 4M weights
+
+
+def rows(quick: bool, folder: Path) -> Iterator[Row]:
+    """A fit against a copy, and two threads against one."""
+    yield _against_copy(3 if quick else 7)
+    for fit in ("fit_lut(nbits=4)", "fit_lut(nbits=8)", "fit_lut(nbits=4, granularity=PerGroupedChannel(5))"):
+        yield _threads(fit, models.package("25M", folder), folder, 3 if quick else 7)
+
+
+def _against_copy(rounds: int) -> Row:
+    """One fp16 weight of 100M, per tensor, 4 bits, one thread: how many copies of it the fit takes."""
+    weight = np.concatenate([models.layered_weight(seed, SIDE, SIDE) for seed in range(COPIES)])
+    ours = partial(seconds, partial(fit_and_spell, weight, fit_lut(nbits=4)))
+    mine, floor = map(Samples, interleaved(rounds, ours, partial(seconds, partial(copied, weight))))
+    what = "100M fp16 per tensor, 4 bits: fit and pack, in copies of the weight"
+    return Row(what, "s", mine, floor=floor, ratio=mine.over(floor), target=at_most(5))
+
+
+def _threads(fit: str, package: Path, folder: Path, rounds: int) -> Row:
+    """A package of eight weights of 3.1M, written in process by one thread and by two."""
+    pipeline = parse(f"select_weights() | {fit} | replace_const_with_lut()")
+
+    def run(threads: int) -> float:
+        out = folder / f"out-{threads}.mlpackage"
+        write = partial(apply, pipeline, package, out, target="iOS18", overwrite=True, threads=threads)
+        return seconds(write)
+
+    one, two = map(Samples, interleaved(rounds, partial(run, 1), partial(run, 2)))
+    what = f"25M package, {fit}: two threads against one"
+    return Row(what, "s", two, one, ratio=one.over(two), target=at_least(1.7))
