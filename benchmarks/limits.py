@@ -17,13 +17,14 @@ from milpass import apply, fit_lut, parse
 
 SIDE = 2000
 COPIES = 25  # of 4M weights
+FITS = ("fit_lut(nbits=4)", "fit_lut(nbits=8)", "fit_lut(nbits=4, granularity=PerGroupedChannel(10))")
 
 
 def rows(quick: bool, folder: Path) -> Iterator[Row]:
     """A fit against a copy, and two threads against one."""
     yield _against_copy(3 if quick else 7)
-    for fit in ("fit_lut(nbits=4)", "fit_lut(nbits=8)", "fit_lut(nbits=4, granularity=PerGroupedChannel(5))"):
-        yield _threads(fit, models.package("25M", folder), folder, 3 if quick else 7)
+    for fit in FITS:
+        yield _threads(fit, models.package("25M in 50", folder), folder, 3 if quick else 7)
 
 
 def _against_copy(rounds: int) -> Row:
@@ -36,7 +37,7 @@ def _against_copy(rounds: int) -> Row:
 
 
 def _threads(fit: str, package: Path, folder: Path, rounds: int) -> Row:
-    """A package of eight weights of 3.1M, written in process by one thread and by two."""
+    """A package of 50 weights of 0.5M, written in process by one thread and by two."""
     pipeline = parse(f"select_weights() | {fit} | replace_const_with_lut()")
 
     def run(threads: int) -> float:
@@ -45,5 +46,5 @@ def _threads(fit: str, package: Path, folder: Path, rounds: int) -> Row:
         return seconds(write)
 
     one, two = map(Samples, interleaved(rounds, partial(run, 1), partial(run, 2)))
-    what = f"25M package, {fit}: two threads against one"
+    what = f"50 weights of 0.5M, {fit}: two threads against one"
     return Row(what, "s", two, one, ratio=one.over(two), target=at_least(1.7))

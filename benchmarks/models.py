@@ -51,6 +51,7 @@ class Network:
 NETWORKS = {
     "1M": Network(width=250, hidden=1000, blocks=2),
     "25M": Network(width=1250, hidden=2500, blocks=4),
+    "25M in 50": Network(width=500, hidden=1000, blocks=25),
     "250M": Network(width=2500, hidden=5000, blocks=10),
 }
 SMALL_SIDE = 48
