@@ -19,7 +19,7 @@ from milpass.entries import (
     Selected,
     Skipped,
 )
-from milpass.granularity import PerTensor
+from milpass.granularity import GRANULARITIES, PerTensor
 from milpass.links import Fit
 from milpass.tabulation import tabulate
 from milpass.weight import Weight
@@ -200,6 +200,6 @@ def _fit(fit: Fit, found: int | None) -> str:
     """A fit in words; where the data tell the number of bits of a table, those that were found."""
     nbits = fit.nbits or (found if fit.encoding == "lut" else None)
     words = [fit.encoding, fit.mode, f"{nbits} bits" if nbits else "", getattr(fit, "detail", "")]
-    if fit.granularity != PerTensor() and not getattr(fit, "detail", ""):
+    if fit.granularity != PerTensor() and type(fit.granularity).__name__ in GRANULARITIES:
         words.append(repr(fit.granularity))
     return " ".join(filter(None, words))

@@ -86,3 +86,13 @@ class fit_lut(FittingPass):
     )
 
     encoding: ClassVar[str] = "lut"
+
+    @property
+    def detail(self) -> str:
+        """What else is asked for, in words."""
+        asked = {
+            f"vectors of {self.cluster_dim}": self.cluster_dim > 1,
+            "scaled per channel": self.per_channel_scale,
+            "by importance": self.importance is not None,
+        }
+        return ", ".join(words for words, is_asked in asked.items() if is_asked)
