@@ -52,7 +52,7 @@ def compare(
     seen: cython.const[cython.float][:, ::1],
     errors: cython.double[:, ::1],
 ) -> None:
-    """Write for each row the squared error, the greatest error and the sum of squares of its values.
+    """Write for each row the squared error, the square of the greatest and the sum of squares of its values.
 
     `seen` has for each row what each code stands for.
     """
@@ -71,9 +71,9 @@ def compare(
             for i in range(values.shape[1]):
                 value = values[row, i]
                 error = value - seen[row, codes[row, i]]
-                squared += error * error
+                error *= error
+                squared += error
                 signal += value * value
-                error = error if error >= 0.0 else -error
                 greatest = error if error > greatest else greatest
             errors[row, 0] = squared
             errors[row, 1] = greatest

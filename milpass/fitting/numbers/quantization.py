@@ -89,6 +89,7 @@ def errors(values: NDArray[np.float32], codes: NDArray[np.uint8], grid: Grid) ->
     """For each row the squared error, the greatest error and the sum of squares; (rows, 3)."""
     found = np.empty((len(values), 3))
     kernels.quantization.compare(values, codes, grid.seen(), found)
+    found[:, 1] = np.sqrt(found[:, 1])  # exactly the error that was squared
     return found
 
 

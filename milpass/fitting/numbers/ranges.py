@@ -12,7 +12,7 @@ from milpass import kernels
 from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
 from milpass.fitting.numbers.quantization import Grid, encoded, errors, quality, quantized
 from milpass.fitting.rows import split, widened
-from milpass.fitting.tables.distribution import check_finite
+from milpass.fitting.tables.distribution import check_filled, check_finite
 
 # (least, greatest value of each row, lowest, highest code, the weight's type) -> a grid that spans them
 Spanning: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float64], int, int, np.dtype[Any]], Grid]
@@ -24,11 +24,13 @@ STEPS = 3
 
 def fit_grid(array: NDArray[Any], options: AffineOptions, terms: Terms, spanning: Spanning) -> FittedWeight:
     """Fit by a grid for each group; what a mask leaves out is taken for zero."""
-    check_finite(array)
+    check_filled(array)
     shown = array if terms.mask is None else np.where(terms.mask, array, array.dtype.type(0))
     values = widened(split(shown, terms.groups))
     low, high = _codes(options)
     least, greatest = values.min(axis=1).astype(np.float64), values.max(axis=1).astype(np.float64)
+    if not (np.isfinite(least).all() and np.isfinite(greatest).all()):
+        check_finite(array)
     grid = spanning(least, greatest, low, high, array.dtype)
     codes = quantized(values, grid)
     found = errors(values, codes, grid)
