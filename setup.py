@@ -1,5 +1,6 @@
 """Builds the kernels: each file of milpass/kernels becomes an extension of the same name."""
 
+import os
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -7,7 +8,7 @@ from setuptools import Extension, setup
 
 KERNELS = sorted(p for p in Path("milpass/kernels").glob("*.py") if p.name != "__init__.py")
 # The same bytes on every machine: no fused multiply-add, nothing of the building machine's own.
-FLAGS = ["-O3", "-ffp-contract=off"]
+FLAGS = ["-O3", "-ffp-contract=off", "-g0"]
 
 extensions = cythonize(
     [Extension(f"milpass.kernels.{p.stem}", [str(p)], extra_compile_args=FLAGS) for p in KERNELS],
@@ -24,4 +25,4 @@ extensions = cythonize(
 for extension in extensions:
     extension.optional = True  # cythonize() drops the flag; without a compiler the files run as they are
 
-setup(ext_modules=extensions)
+setup(ext_modules=extensions, options={"build_ext": {"parallel": os.cpu_count()}})
