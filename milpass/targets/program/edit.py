@@ -96,7 +96,7 @@ class _Building:
         return made[operand.number] if isinstance(made, tuple | list) else made
 
     def _free(self, name: str, results: int) -> str:
-        """A name that is free in the function, as are those that coremltools makes of it for several results."""
+        """A name that is free in the function, as are those that coremltools numbers for several results."""
         while True:
             numbered = [f"{name}_{n}" for n in range(results)] if results > 1 else []
             taken = {(self._function, each) for each in (name, *numbered)}
