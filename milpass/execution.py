@@ -139,8 +139,10 @@ def _jobs(plan: Plan, course: Course) -> Iterator[Job]:
 
     def shared(row: Row) -> tuple[object, ...]:
         weight = row.weight
-        fits = row.entry.fits if isinstance(row.entry, Replaced) else weight.key
-        return (weight.source, weight.shape, weight.dtype, weight.channels, fits)
+        fits = row.entry.fits if isinstance(row.entry, Replaced) else ()
+        # Compressed constants may share their indices and not their tables; importance is told by name, too.
+        own = weight.encoded or any(getattr(fit, "importance", None) for fit in fits)
+        return (weight.source, weight.shape, weight.dtype, weight.channels, fits, weight.key if own else None)
 
     rows = sorted(filter(is_stored_anew, plan.rows), key=lambda row: row.weight.source)
     for _, together in groupby(rows, key=shared):

@@ -103,7 +103,8 @@ def _settled(weight: Weight, found: Replaced, course: Course) -> Entry:
         return Skipped("groups", str(reason))
     if why := course.dialect.refuse(chain):
         return Skipped("opset", why)
-    return evolve(found, nbytes=course.dialect.stored_bytes(chain, weight))
+    known = not isinstance(found.fits[0], Found)  # of what the model has, bits and groups are yet to be read
+    return evolve(found, nbytes=course.dialect.stored_bytes(chain, weight) if known else None)
 
 
 def _never(weight: Weight, found: Replaced) -> Skipped | None:

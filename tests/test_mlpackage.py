@@ -7,10 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from milpass import Pipeline, apply, fit_lut, read_weights, replace_const_with_lut, select_weights
+from milpass import (
+    Pipeline,
+    apply,
+    decompress,
+    fit_lut,
+    prune_weights,
+    read_weights,
+    replace_const_with_lut,
+    replace_const_with_sparse,
+    select_weights,
+)
 from milpass.plan import Skipped
 from milpass.selectors import Selector, anything, is_weight, name
 from milpass.targets import open_target
+from milpass.weight import Weight
 from tests.packages import (
     Block,
     Const,
@@ -217,3 +228,51 @@ def test_a_weight_that_is_not_finite_stays_as_it_is(tmp_path: Path) -> None:
     reasons = {row.weight.name: row.entry.reason for row in plan.skipped if isinstance(row.entry, Skipped)}
     assert reasons == {"bad": "2 of 128 elements are not finite, the first at [3, 5]"}
     assert blob_bytes(out, operations_of(out)["bad"].attributes["val"]) == bad.tobytes()
+
+
+def test_tables_that_share_their_indices_stay_apart(tmp_path: Path) -> None:
+    steps = [
+        Const("a", weight(1)),
+        Op("linear", {"x": "x", "weight": "a"}, "h"),
+        Const("b", 2 * weight(1)),
+        Op("linear", {"x": "h", "weight": "b"}, "y"),
+    ]
+    source = write_package(tmp_path / "m.mlpackage", steps)
+    small, _ = apply(palettization(), source, tmp_path / "small.mlpackage")
+    model, values = model_of(small), read_weights(small)
+    (block,) = model.mlProgram.functions["main"].block_specializations.values()
+    first, second = (op for op in block.operations if op.type == "constexpr_lut_to_dense")
+    offset = first.attributes["indices"].blobFileValue.offset
+    second.attributes["indices"].blobFileValue.offset = offset
+    (small / "Data" / "com.apple.CoreML" / "model.mlmodel").write_bytes(model.SerializeToString())
+    back, _ = apply(decompress(), small, tmp_path / "back.mlpackage")
+    for key, array in read_weights(back).items():
+        np.testing.assert_array_equal(array, values[key])
+
+
+def test_weights_that_share_their_bytes_are_each_fitted_by_their_importance(tmp_path: Path) -> None:
+    steps = [
+        Const("a", weight(1), share="s"),
+        Const("b", weight(1), share="s"),
+        Op("linear", {"x": "x", "weight": "a"}, "h"),
+        Op("linear", {"x": "h", "weight": "b"}, "y"),
+    ]
+    source = write_package(tmp_path / "m.mlpackage", steps)
+    asked = []
+
+    def importance(weight: Weight) -> np.ndarray:
+        asked.append(weight.name)
+        return np.ones(weight.shape)
+
+    fit = fit_lut(nbits=2, importance=importance)
+    apply(select_weights(64) | fit | replace_const_with_lut(), source, tmp_path / "out.mlpackage")
+    assert sorted(asked) == ["a", "b"]
+
+
+def test_what_stands_in_the_model_file_is_decompressed_to_a_weight_file(tmp_path: Path) -> None:
+    steps = [Const("w", np.zeros((5, 16), np.float16)), Op("linear", {"x": "x", "weight": "w"}, "y")]
+    source = write_package(tmp_path / "m.mlpackage", steps)
+    pruned = select_weights(64) | prune_weights(sparsity=0.5) | replace_const_with_sparse()
+    small, _ = apply(pruned, source, tmp_path / "small.mlpackage")
+    back, _ = apply(decompress(), small, tmp_path / "back.mlpackage")
+    assert blob_bytes(back, operations_of(back)["w"].attributes["val"]) == bytes(160)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from milpass.composition import Composition
 from milpass.dialects import DIALECTS
 from milpass.granularity import Channels, PerBlock, PerChannel, PerGroupedChannel, PerTensor, Ungroupable
-from milpass.legality import course_of, settle
+from milpass.legality import Course, course_of, settle
 from milpass.links import Found, Link, found, links, stored_bytes
 from milpass.passes import fit_affine, fit_cast, fit_lut, prune_weights
 from milpass.plan import Plan, Replaced, Row
@@ -186,6 +186,13 @@ def test_nothing_is_predicted_where_the_data_tell(fits: Any) -> None:
     weight = weight_of((4, 6))
     assert stored_bytes(links(weight, fits), weight) is None
     assert DIALECTS["iOS16"].stored_bytes(links(weight, fits), weight) is None
+
+
+def test_nothing_is_predicted_inside_what_a_model_has() -> None:
+    weight, fits = weight_of((4, 6)), (Found("affine"), fit_lut(nbits=4, inside="affine"))
+    plan = Plan((Row(evolve(weight, encoded="constexpr_blockwise_shift_scale"), Replaced(fits)),))
+    (row,) = settle(plan, Course("iOS18", "iOS18", None)).rows
+    assert isinstance(row.entry, Replaced) and row.entry.nbytes is None
 
 
 def test_zeros_that_a_weight_had_are_counted_as_if_they_were_stored() -> None:

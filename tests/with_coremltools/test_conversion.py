@@ -26,15 +26,19 @@ from milpass import (
     UsageError,
     apply,
     deselect_weights,
+    fit_affine,
     fit_lut,
     last_plan,
+    prune_weights,
     replace_const_with_lut,
+    replace_const_with_sparse,
     select_weights,
 )
 from milpass.plan import Entry, Plan, Replaced, Skipped
 from milpass.selectors import anything, is_weight, name, op_type
 from tests.packages import blob_bytes, operations_of
 from tests.with_coremltools.cases import CASES, RELEASES, SINCE, linear, two_functions
+from tests.with_coremltools.programs import matrix
 
 PIPELINE = select_weights(threshold=8) | fit_lut(nbits=4) | replace_const_with_lut()
 EVERYTHING = select_weights(threshold=0, where=anything) | fit_lut(nbits=4) | replace_const_with_lut()
@@ -507,3 +511,23 @@ def test_nested_pipelines_and_a_pass_alone_convert() -> None:
     ).to_coremltools()
     convert(linear(ct.target.iOS17), ct.target.iOS17, passes)
     assert len(last_plan(passes).replaced) == 2
+
+
+def test_what_is_nested_takes_no_name_that_the_program_has() -> None:
+    suffixes = ("", "_lut", "_nonzero_data", "_nonzero_data_0", "_nonzero_data_1", "_indices_nonzero_data")
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, 16))], opset_version=ct.target.iOS18)  # type: ignore[untyped-decorator]
+    def net(x: Any) -> Any:
+        for number, suffix in enumerate(suffixes):
+            x = mb.linear(x=x, weight=mb.const(val=matrix(number, np.float32), name=f"w{suffix}"))
+        return x
+
+    chosen = select_weights(threshold=8, where=name("w"))
+    nested = fit_lut(nbits=4) | fit_affine(inside="lut") | replace_const_with_lut()
+    pruned = prune_weights(sparsity=0.5) | fit_lut(nbits=4, inside="sparse") | fit_affine(inside="lut")
+    for fits in (nested, pruned | replace_const_with_sparse()):
+        passes = Pipeline(chosen, fits).to_coremltools(ct.PassPipeline.EMPTY)
+        spec = convert(net, ct.target.iOS18, passes, fp16=False).get_spec()
+        (block,) = spec.mlProgram.functions["main"].block_specializations.values()
+        names = [result.name for op in block.operations for result in op.outputs]
+        assert len(names) == len(set(names))

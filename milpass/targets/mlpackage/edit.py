@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from milpass.records import Record
 from milpass.targets.mlpackage.blobs import BlobFile, BlobWriter
-from milpass.targets.mlpackage.layout import Layout
+from milpass.targets.mlpackage.layout import WEIGHTS, Layout
 from milpass.targets.mlpackage.operations import Operands, built, rebuild, stored_operands
 from milpass.targets.mlpackage.survey import ProgramSurvey
 from milpass.targets.mlpackage.values import to_text
@@ -43,6 +43,7 @@ class PackageEdit:
         self._gone: set[int] = set()
         self._uses = dict(survey.blobs)
         self._sources = survey.sources()
+        self._file = min((source.file for source in self._uses), default=WEIGHTS)  # for what was in none
         self._waiting = sorted(self._uses, reverse=True)
         self._writers: dict[str, BlobWriter] = {}
         self._closing = ExitStack()
@@ -52,7 +53,7 @@ class PackageEdit:
         """Put an operation in the constant's place; the same record again shares its stored operands."""
         self._copy_before(weight.source)
         if self._last is None or self._last[0] is not record:
-            self._last = (record, stored_operands(record, self._append, weight.source.file))
+            self._last = (record, stored_operands(record, self._append, weight.source.file or self._file))
         op = self._ops[weight.key]
         unused = op.operands()
         self._forget([op, *unused])

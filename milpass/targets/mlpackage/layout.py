@@ -13,6 +13,8 @@ from milpass.errors import ModelError
 MANIFEST = "Manifest.json"
 DATA = "Data"
 MODEL_PATH = "@model_path/"
+# The weight file that coremltools makes.
+WEIGHTS = f"{MODEL_PATH}weights/weight.bin"
 
 
 def unreadable(what: object, got: str, needs: str, remedy: str | None = None) -> ModelError:

@@ -21,6 +21,9 @@ class ProgramEdit:
 
     def __init__(self, definitions: Iterable[Definition]) -> None:
         self._definitions = {definition.key: definition for definition in definitions}
+        self._names = {
+            (key.function, name) for key, each in self._definitions.items() for name in _names(each)
+        }
         self._records: dict[Key, Record] = {}
 
     def replace(self, weight: Weight, record: Record) -> None:
@@ -43,14 +46,19 @@ class ProgramEdit:
                 chosen = [(self._definitions[key], self._records[key]) for key in group]
                 with chosen[0][0].op.live.enclosing_block:
                     for definition, record in chosen:
-                        _replace(definition, record)
+                        _replace(definition, record, self._names)
 
 
-def _replace(definition: Definition, record: Record) -> None:
+def _names(definition: Definition) -> tuple[str, str]:
+    """Those of the operation and of its result."""
+    return definition.op.live.name, definition.key.name
+
+
+def _replace(definition: Definition, record: Record, names: set[tuple[str, str]]) -> None:
     """Build the operation before the constant, hand it the constant's readers and names, remove that."""
     old = definition.op.live
     (variable,) = old.outputs
-    made = _Building(old).built(record, old.name)
+    made = _Building(old, definition.key.function, names).built(record, old.name)
     old.enclosing_block.replace_uses_of_var_after_op(
         anchor_op=old, old_var=variable, new_var=made, force_replace=True
     )
@@ -60,10 +68,15 @@ def _replace(definition: Definition, record: Record) -> None:
 
 
 class _Building:
-    """Builds a record before an operation, those that it nests before it, each once."""
+    """Builds a record before an operation, those that it nests before it, each once.
 
-    def __init__(self, before: Any) -> None:
+    `names` are those that are taken, with their functions; those that it takes are added.
+    """
+
+    def __init__(self, before: Any, function: str, names: set[tuple[str, str]]) -> None:
         self._before = before
+        self._function = function
+        self._names = names
         self._made: dict[int, Any] = {}
 
     def built(self, record: Record, name: str) -> Any:
@@ -77,6 +90,17 @@ class _Building:
         if isinstance(operand, Value):
             return as_argument(operand)
         if id(operand.record) not in self._made:
-            self._made[id(operand.record)] = self.built(operand.record, name)
+            nested = operand.record
+            self._made[id(nested)] = self.built(nested, self._free(name, 1 + len(nested.before)))
         made = self._made[id(operand.record)]
         return made[operand.number] if isinstance(made, tuple | list) else made
+
+    def _free(self, name: str, results: int) -> str:
+        """A name that is free in the function, as are those that coremltools numbers for several results."""
+        while True:
+            numbered = [f"{name}_{n}" for n in range(results)] if results > 1 else []
+            taken = {(self._function, each) for each in (name, *numbered)}
+            if not taken & self._names:
+                self._names |= taken
+                return name
+            name += "_"

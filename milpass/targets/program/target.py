@@ -76,7 +76,7 @@ class ProgramTarget(Surveyed):
     @contextmanager
     def editing(self, out: Path | None, *, overwrite: bool, raise_to: str | None) -> Iterator[ProgramEdit]:
         """Edit the program at the end of the context; where that fails earlier, it is as it was."""
-        edit = ProgramEdit(self._definitions.values())
+        edit = ProgramEdit(self._survey.definitions)
         yield edit
         edit.finish()
 
