@@ -20,6 +20,7 @@ REASONS: dict[str, str] = {
     "rank": "a scalar or a vector",
     "barred": "nothing compressed may stand in its place",
     "encoded": "already compressed",
+    "plain": "not compressed",
     "unfitted": "selected, but no pass fitted it",
     "unreplaced": "fitted, but no pass replaced it",
     "opset": "the model's format cannot say it",

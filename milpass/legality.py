@@ -78,16 +78,24 @@ def settle(plan: Plan, course: Course) -> Plan:
 
 def _notes(plan: Plan, course: Course) -> list[str]:
     """What happens to the model as a whole."""
+    notes = _growing(plan)
     if not plan.replaced or not course.raised_to:
-        return []
-    notes = [
+        return notes
+    notes.append(
         f"The model is raised from {course.source} to {course.format}; every operation in it means the same "
         "there."
-    ]
+    )
     encoded = sum(row.weight.encoded is not None for row in plan.rows)
     if course.spells_anew and encoded:
         notes.append(f"{encoded} constants already compressed are spelled anew for {course.format}.")
     return notes
+
+
+def _growing(plan: Plan) -> list[str]:
+    """A note where plain weights take more bytes than before, as with tables for very small groups."""
+    pending = [row for row in plan.pending if not row.weight.encoded]
+    names = [row.weight.name for row in pending if row.nbytes > row.weight.nbytes]
+    return [f"{len(names)} weights take more bytes than before, {names[0]} the first."] if names else []
 
 
 def _settled(weight: Weight, found: Replaced, course: Course) -> Entry:

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from milpass.granularity import Granularity, PerTensor
 from milpass.passes.base import Pass, choosing
-from milpass.plan import Entry, Plan, Replaced
+from milpass.plan import REASONS, Entry, Plan, Replaced, Skipped
 from milpass.selectors import Selector, anything
 from milpass.weight import Weight
 
@@ -34,4 +34,7 @@ class decompress(Pass):
         return plan.update(self._entry)
 
     def _entry(self, weight: Weight, entry: Entry) -> Entry:
-        return Replaced((self,)) if weight.encoded and self.where.holds(weight) else entry
+        if weight.encoded and self.where.holds(weight):
+            return Replaced((self,))
+        is_new = isinstance(entry, Skipped) and entry.code == "unselected" and not weight.encoded
+        return Skipped("plain", REASONS["plain"]) if is_new else entry

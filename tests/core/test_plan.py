@@ -15,7 +15,7 @@ from hypothesis import given
 from milpass.errors import UsageError
 from milpass.graph import Graph
 from milpass.legality import course_of, settle
-from milpass.passes import fit_lut, replace_const_with_lut, select_weights
+from milpass.passes import decompress, fit_lut, replace_const_with_lut, select_weights
 from milpass.pipeline import Pipeline
 from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Result, Row, Selected, Skipped
 from milpass.records import Record
@@ -282,3 +282,19 @@ def test_the_three_passes_together() -> None:
     rows = settle(plan, course_of(FakeTarget("iOS16"), None)).rows
     assert rows[0].entry == Replaced((FIT,), 9248)
     assert rows[1].entry == Skipped("size", "size 64 is not above 2048")
+
+
+def test_weights_that_grow_are_told() -> None:
+    small = weight("small", (8, 8), "linear", dtype="fp16")
+    for nbits, notes in ((2, ()), (8, ("1 weights take more bytes than before, small the first.",))):
+        fit = fit_lut(nbits=nbits)
+        assert settled(Replaced((fit,)), FakeTarget("iOS16"), of=small).notes == notes
+
+
+def test_what_is_not_compressed_is_not_decompressed() -> None:
+    plain, packed = weight("plain", (8, 8), "linear"), evolve(CONV, encoded="constexpr_lut_to_dense")
+    plan = decompress().fold(Plan.of((plain, packed)))
+    assert [row.entry for row in plan.rows] == [Skipped("plain", "not compressed"), Replaced((decompress(),))]
+    assert decompress().fold(plan) == plan
+    chosen = plan.update(lambda *_: Selected("hand"))
+    assert decompress().fold(chosen).rows[0].entry == Selected("hand")
