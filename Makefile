@@ -41,8 +41,8 @@ check: $(VENV)/.dev  ## style, types, import directions
 	$(BIN)/mypy
 	$(BIN)/python docs/generate.py --check
 
-performance: $(VENV)/.bench  ## docs/performance.md and its plots, anew: half an hour
-	$(BIN)/python -m benchmarks fit formats limits ranges scaling --json build/performance.json || true
+performance: $(VENV)/.bench  ## docs/performance.md and its plots, anew: ten minutes
+	$(BIN)/python -m benchmarks fit process formats limits ranges scaling --quick --json build/performance.json || true
 	$(BIN)/python -m benchmarks.page build/performance.json
 
 bench: $(VENV)/.bench  ## ours against coremltools, side by side
