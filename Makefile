@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 KERNELS := $(filter-out milpass/kernels/__init__.py,$(wildcard milpass/kernels/*.py))
 
-.PHONY: demo test test-torch test-core test-long test-models test-wheel check bench performance clean
+.PHONY: demo test test-torch test-core test-fitting test-long test-models test-wheel check bench performance clean
 
 demo: $(VENV)/.installed  ## compress the example model and show what it costs
 	@$(BIN)/python examples/demo.py
@@ -17,11 +17,14 @@ test: $(VENV)/.dev check  ## the whole suite
 test-torch: $(VENV)-torch/.installed  ## what converts torch modules, in an environment of its own
 	$(VENV)-torch/bin/python -m pytest tests/with_torch
 
-test-core: $(VENV)/.dev  ## the tests that need no Core ML, in seconds
+test-core: $(VENV)/.dev  ## plans, passes, selectors, texts, formats: no Core ML, in seconds
 	$(BIN)/python -m pytest tests/core
 
-test-long: $(VENV)/.dev  ## the same properties with fifty times the examples, in minutes
-	MILPASS_EFFORT=50 $(BIN)/python -m pytest tests/core
+test-fitting: $(VENV)/.dev  ## kernels and fits against brute force: no Core ML either
+	$(BIN)/python -m pytest tests/fitting
+
+test-long: $(VENV)/.dev  ## the properties of both with fifty times the examples, in minutes
+	MILPASS_EFFORT=50 $(BIN)/python -m pytest tests/core tests/fitting
 
 test-models: $(VENV)/.dev  ## every package below FOLDER, on its own release and raised, at all numbers of bits
 	MILPASS_ALL_MODELS="$(FOLDER)" $(BIN)/python -m pytest tests/with_coremltools/test_real_models.py -k every_package

@@ -66,7 +66,7 @@ def _runs(flat: NDArray[np.float16]) -> tuple[NDArray[np.uint16], NDArray[np.flo
 
 def _sorted(flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Sort the patterns as unsigned integers; those with the sign bit come last, in the wrong order."""
-    patterns = np.sort(flat.view(f"u{flat.dtype.itemsize}"), kind="stable")
+    patterns = np.sort(flat.view(f"u{flat.dtype.itemsize}"))
     starts = np.flatnonzero(np.concatenate([[True], patterns[1:] != patterns[:-1]]))[: patterns.size]
     found, counts = patterns[starts], np.diff(starts, append=patterns.size)
     positive = int(np.searchsorted(found, 1 << (8 * flat.dtype.itemsize - 1)))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from milpass import kernels
-from tests.core.test_kernels import QUICK, arrays, run_compiled, without_compiled
+from tests.fitting.test_kernels import QUICK, arrays, run_compiled, without_compiled
 
 PATTERNS = st.integers(0, 0xFFFFFFFF)
 PLAIN = {name: without_compiled(name) for name in ("assignment", "cells")}

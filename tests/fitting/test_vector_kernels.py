@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from milpass import kernels
-from tests.core.test_kernels import without_compiled
+from tests.fitting.test_kernels import without_compiled
 from tests.strategies import quick
 
 QUICK = quick(max_examples=40, derandomize=True)
