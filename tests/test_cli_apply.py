@@ -234,3 +234,12 @@ def test_completion_completes() -> None:
     command = [str(Path(sys.executable).with_name("milpass"))]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert {line.split(",")[1] for line in done.stdout.split()} == {"palettize", "passes"}
+
+
+def test_decompressing_says_so(model: Path, tmp_path: Path) -> None:
+    packed, plain = tmp_path / "packed.mlpackage", tmp_path / "plain.mlpackage"
+    chosen = "select_weights(threshold=500) | fit_lut(nbits=4) | replace_const_with_lut()"
+    assert run("apply", model, "-o", packed, "-p", chosen).exit_code == 0
+    done = run("apply", packed, "-o", plain, "-p", "decompress()")
+    assert done.exit_code == 0
+    assert done.output.splitlines()[-1].endswith("3 of 8 constants decompressed, 170,132 bytes")

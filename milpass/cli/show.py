@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from milpass.plan import HEADINGS, REASONS, REFUSED_AFTER_CHOICE, Plan, Skipped, cells
+from milpass.plan import HEADINGS, REASONS, REFUSED_AFTER_CHOICE, Plan, Replaced, Skipped, cells
 from milpass.tabulation import is_number_column, tabulate
 
 
@@ -34,13 +34,18 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, err: b
 def show_plan(plan: Plan, *, everything: bool, written: Path | None) -> None:
     """Print the chosen weights, or all, then the reasons of the others, notes, and the sum."""
     show_rows(plan, everything=everything)
+    verb = f"wrote {written}" if written else "would write"
+    click.echo(f"{verb}: {len(plan.replaced)} of {len(plan.rows)} constants {_done(plan)}")
+
+
+def _done(plan: Plan) -> str:
+    """What became of the chosen constants as a whole."""
     before = sum(row.weight.nbytes for row in plan.rows)
     after = sum(row.nbytes for row in plan.rows)
-    verb = f"wrote {written}" if written else "would write"
-    click.echo(
-        f"{verb}: {len(plan.replaced)} of {len(plan.rows)} constants compressed, "
-        f"{before:,} -> {after:,} bytes ({before / after:.2f} x smaller)"
-    )
+    fits = [row.entry.fits[0] for row in plan.replaced if isinstance(row.entry, Replaced)]
+    if all(fit.encoding == "dense" for fit in fits):
+        return f"decompressed, {after:,} bytes"
+    return f"compressed, {before:,} -> {after:,} bytes ({before / after:.2f} x smaller)"
 
 
 def show_rows(plan: Plan, *, everything: bool, err: bool = False) -> None:
