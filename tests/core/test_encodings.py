@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from milpass.encodings import Affine, Cast, Dense, Indices, Lut, Sparse
 from milpass.testing.strategies.encodings import SHAPES, flat_lut, flat_luts
 from tests.encodings import packed_by_numpy
-from tests.strategies import quick
+from tests.strategies import EFFORT, quick
 
 FEW = quick(max_examples=60, derandomize=True)
 NBITS = range(1, 9)
-SIZES = [1, 7, 8, 9, 65535, 65536, 65537, 65536 + 811, 3 * 65536 + 5, (1 << 18) + 811]
+LARGE = [65535, 65536, 65536 + 811, 3 * 65536 + 5, (1 << 18) + 811] if EFFORT >= 1 else []
+SIZES = [1, 7, 8, 9, 65537, *LARGE]
 
 
 def drawn_indices(shape, nbits, seed=0):
