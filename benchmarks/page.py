@@ -14,9 +14,9 @@ from benchmarks.rows import FORMATS
 DOCS = Path(__file__).parents[1] / "docs"
 HEADER = """# Performance
 
-Made by `make performance` from one run of [the benchmarks](../benchmarks/README.md), which say how
-each row is measured: medians, ours and coremltools' runs taken in turn; the ratio is the median of the
-pairs'. A target that was missed says so.
+Made by `make performance` from [the benchmarks](../benchmarks/README.md), which say how each row is
+measured: medians, ours and coremltools' runs taken in turn; the ratio is the median of the pairs'. A
+target that was missed says so. MILPASS_MODELS names a folder of further trained models.
 
 {machine}
 
