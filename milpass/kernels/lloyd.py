@@ -107,6 +107,43 @@ def transfer(
         totals[new, 1 + j] += share
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+@cython.nogil
+def nearest_two(
+    columns: cython.const[cython.float][:, ::1],
+    i: cython.Py_ssize_t,
+    centres: cython.const[cython.double][:, ::1],
+    neighbours: cython.const[cython.longlong][:, ::1],
+    between: cython.const[cython.double][:, ::1],
+    old: cython.Py_ssize_t,
+    nearest: cython.double[::1],
+    second: cython.double[::1],
+) -> cython.Py_ssize_t:
+    """The nearest centre of a vector, from the distance of its last one, which stands in `nearest[i]`.
+
+    Writes the distances of the nearest and of the second nearest in the places of the vector.
+    """
+    p: cython.Py_ssize_t
+    distance: cython.double
+    new: cython.Py_ssize_t = old
+    reach: cython.double = nearest[i]
+    second[i] = 1e300
+    for p in range(neighbours.shape[1]):
+        if between[old, p] - reach >= second[i]:
+            break
+        distance = squared_distance(columns, i, centres, neighbours[old, p])
+        if distance < second[i] * second[i]:
+            second[i] = sqrt(distance)
+            if second[i] < nearest[i]:
+                distance = nearest[i]
+                nearest[i] = second[i]
+                second[i] = distance
+                new = neighbours[old, p]
+    return new
+
+
 def reassign(
     columns: cython.const[cython.float][:, ::1],
     weights: cython.const[cython.double][::1],
@@ -127,12 +164,8 @@ def reassign(
     Neighbours of the last centre are tried in turn, up to where none can be near (Newling, Fleuret 2016).
     """
     i: cython.Py_ssize_t
-    m: cython.Py_ssize_t
-    p: cython.Py_ssize_t
     old: cython.Py_ssize_t
     new: cython.Py_ssize_t
-    distance: cython.double
-    reach: cython.double
     nearest: cython.double
     second: cython.double
     weighted: cython.bint = weights.shape[0] > 0
@@ -145,20 +178,10 @@ def reassign(
             second = max(lower[i] - furthest, 0.5 * between[old, 0])
             new = old
             if nearest >= second:
-                reach = nearest
-                second = 1e300
-                for p in range(neighbours.shape[1]):
-                    if between[old, p] - reach >= second:
-                        break
-                    m = neighbours[old, p]
-                    distance = squared_distance(columns, i, centres, m)
-                    if distance < second * second:
-                        second = sqrt(distance)
-                        if second < nearest:
-                            distance = nearest
-                            nearest = second
-                            second = distance
-                            new = m
+                slack[i] = nearest
+                new = nearest_two(columns, i, centres, neighbours, between, old, slack, lower)
+                nearest = slack[i]
+                second = lower[i]
             lower[i] = second + furthest
             slack[i] = (second - nearest) + travelled[new]
             if new != old:
