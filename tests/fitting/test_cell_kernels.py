@@ -6,23 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from milpass import kernels
-from tests.fitting.test_kernels import QUICK, arrays, run_compiled, without_compiled
+from tests.fitting.test_kernels import QUICK, arrays
+from tests.kernels import both_ways
 
 PATTERNS = st.integers(0, 0xFFFFFFFF)
-PLAIN = {name: without_compiled(name) for name in ("assignment", "cells")}
 
-
-def run_plain(name, *args):
-    module, function = name.split(".")
-    getattr(PLAIN[module], function)(*(memoryview(arg) for arg in args))
-
-
-@pytest.fixture(scope="module", params=[run_compiled, run_plain])
-def run(request):
-    if request.param is run_compiled and not kernels.COMPILED:
-        pytest.skip("the kernels are not compiled here")
-    return request.param
+run = both_ways("assignment", "cells")
 
 
 def drawn_places(seed):

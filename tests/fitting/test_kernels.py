@@ -2,9 +2,7 @@
 
 import os
 from fractions import Fraction
-from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import milpass
 from milpass import kernels
+from tests.kernels import both_ways
 from tests.strategies import quick
 
-PACKAGE = Path(milpass.__file__).parent
 QUICK = quick(max_examples=40, derandomize=True)
 NBITS = range(1, 9)
 INTEGERS = st.integers(-9, 9).map(float)
@@ -27,35 +24,7 @@ def arrays(dtype, elements, *, least=0, most=40):
     return hnp.arrays(dtype, st.integers(least, most), elements=elements)
 
 
-def without_compiled(name):
-    """A kernel's file as plain Python, handed memoryviews: numpy's own scalars overflow in shifts."""
-    spec = spec_from_file_location(f"uncompiled_{name}", PACKAGE / "kernels" / f"{name}.py")
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-PLAIN = {
-    name: without_compiled(name) for name in ("assignment", "bits", "clustering", "histogram", "intervals")
-}
-
-
-def run_plain(name, *args):
-    module, function = name.split(".")
-    views = [memoryview(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
-    getattr(PLAIN[module], function)(*views)
-
-
-def run_compiled(name, *args):
-    module, function = name.split(".")
-    getattr(getattr(kernels, module), function)(*args)
-
-
-@pytest.fixture(scope="module", params=[run_compiled, run_plain])
-def run(request):
-    if request.param is run_compiled and not kernels.COMPILED:
-        pytest.skip("the kernels are not compiled here")
-    return request.param
+run = both_ways("assignment", "bits", "clustering", "histogram", "intervals")
 
 
 @pytest.mark.skipif("CI" not in os.environ, reason="only where a compiler is promised")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,43 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import milpass
-from milpass import kernels
+from tests.kernels import both_ways
 from tests.strategies import quick
 
-FILE = Path(milpass.__file__).parent / "kernels" / "quantization.py"
 QUICK = quick(max_examples=80, derandomize=True)
 CODES = [(-128, 127), (-127, 127), (0, 255), (-8, 7), (-7, 7), (0, 15), (1, 15), (-2, 1), (0, 3)]
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=7)
 
 
-def without_compiled() -> ModuleType:
-    """The kernels' file as plain Python."""
-    spec = spec_from_file_location("uncompiled_quantization", FILE)
-    assert spec and spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-PLAIN = without_compiled()
-
-
-def run_plain(name: str, *arguments: Any) -> None:
-    """Handed memoryviews: numpy's own scalars overflow where C's do not."""
-    getattr(PLAIN, name)(*(memoryview(a) if isinstance(a, np.ndarray) else a for a in arguments))
-
-
-def run_compiled(name: str, *arguments: Any) -> None:
-    getattr(kernels.quantization, name)(*arguments)
-
-
-@pytest.fixture(scope="module", params=[run_compiled, run_plain])
-def run(request: pytest.FixtureRequest) -> Callable[..., None]:
-    if request.param is run_compiled and not kernels.COMPILED:
-        pytest.skip("the kernels are not compiled here")
-    found: Callable[..., None] = request.param
-    return found
+run = both_ways("quantization")
 
 
 @st.composite
@@ -82,7 +51,7 @@ def test_widen(run: Callable[..., None], start: int) -> None:
     patterns = np.roll(np.arange(start, start + 80, dtype=np.uint16), 7)
     floats = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
     values = np.empty(80, np.float32)
-    run("widen", patterns, floats, values)
+    run("quantization.widen", patterns, floats, values)
     assert values.tobytes() == patterns.view(np.float16).astype(np.float32).tobytes()
 
 
@@ -91,7 +60,7 @@ def test_widen(run: Callable[..., None], start: int) -> None:
 def test_quantize(run: Callable[..., None], drawn: Any) -> None:
     values, _, zeros, low, _ = drawn
     codes = np.empty(values.shape, np.uint8)
-    run("quantize", *drawn, codes)
+    run("quantization.quantize", *drawn, codes)
     assert np.array_equal(codes, numbers_of(*drawn) + zeros[:, None] - low)
 
 
@@ -110,7 +79,7 @@ def test_quantize_by_hand(
 ) -> None:
     codes = np.empty((2, 5), np.uint8)
     array = np.array([values, np.multiply(values, 4)], np.float32)
-    run("quantize", array, np.array([1.0, 4.0]), np.full(2, float(zero)), low, high, codes)
+    run("quantization.quantize", array, np.array([1.0, 4.0]), np.full(2, float(zero)), low, high, codes)
     assert codes.tolist() == [expected, expected]
 
 
@@ -122,7 +91,7 @@ def test_compare(run: Callable[..., None], drawn: Any, seed: int) -> None:
     codes = rng.integers(0, high - low + 1, values.shape).astype(np.uint8)
     seen = rng.standard_normal((len(values), high - low + 1)).astype(np.float32)
     errors = np.empty((len(values), 3))
-    run("compare", values, codes, seen, errors)
+    run("quantization.compare", values, codes, seen, errors)
     wide = values.astype(np.float64)
     off = np.abs(wide - np.take_along_axis(seen, codes.astype(np.intp), axis=1))
     assert np.array_equal(errors[:, 1], np.square(off).max(axis=1))
@@ -134,7 +103,7 @@ def test_compare_finds_errors_of_either_sign(run: Callable[..., None]) -> None:
     errors = np.empty((2, 3))
     values = np.array([[1, 2], [-3, 0]], np.float32)
     codes, seen = np.array([[0, 1], [1, 1]], np.uint8), np.array([[4, 2.5], [9, -1]], np.float32)
-    run("compare", values, codes, seen, errors)
+    run("quantization.compare", values, codes, seen, errors)
     assert errors.tolist() == [[9.25, 9.0, 5.0], [5.0, 4.0, 9.0]]
 
 
@@ -143,7 +112,7 @@ def test_compare_finds_errors_of_either_sign(run: Callable[..., None]) -> None:
 def test_assess(run: Callable[..., None], drawn: Any) -> None:
     values, scales, *_ = drawn
     sums = np.empty((len(values), 3))
-    run("assess", *drawn, sums)
+    run("quantization.assess", *drawn, sums)
     wide, numbers = values.astype(np.float64), numbers_of(*drawn)
     products = wide * numbers
     np.testing.assert_allclose(
@@ -156,7 +125,7 @@ def test_assess(run: Callable[..., None], drawn: Any) -> None:
 def test_assess_gives_the_best_scale_for_its_numbers(run: Callable[..., None]) -> None:
     values = np.random.default_rng(3).standard_normal((3, 40)).astype(np.float32)
     scales, zeros, sums = np.array([0.3, 0.2, 0.5]), np.zeros(3), np.empty((3, 3))
-    run("assess", values, scales, zeros, -8, 7, sums)
+    run("quantization.assess", values, scales, zeros, -8, 7, sums)
     numbers = numbers_of(values, scales, zeros, -8, 7)
     for row, (_, first, second) in enumerate(sums):
         best, *_ = np.linalg.lstsq(numbers[row][:, None], values[row].astype(np.float64), rcond=None)

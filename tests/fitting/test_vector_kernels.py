@@ -1,17 +1,14 @@
 """Each kernel of vector k-means, compiled and as plain Python, against a twin in numpy."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from milpass import kernels
-from tests.fitting.test_kernels import without_compiled
+from tests.kernels import both_ways
 from tests.strategies import quick
 
 QUICK = quick(max_examples=40, derandomize=True)
-PLAIN = {name: without_compiled(name) for name in ("boxes", "lloyd", "seeding", "vectors")}
 BLOCK, GROUP = 4, 3
 SIZES = st.tuples(st.integers(1, 40), st.integers(2, 5))
 # few different whole numbers, so that ties are common and every sum is exact; or anything
@@ -19,22 +16,7 @@ WHOLE = st.integers(-4, 4).map(float)
 ANY = st.floats(-(2.0**60), 2.0**60, width=32)
 
 
-def run_plain(name, *args):
-    module, function = name.split(".")
-    views = [memoryview(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
-    getattr(PLAIN[module], function)(*views)
-
-
-def run_compiled(name, *args):
-    module, function = name.split(".")
-    getattr(getattr(kernels, module), function)(*args)
-
-
-@pytest.fixture(scope="module", params=[run_compiled, run_plain])
-def run(request):
-    if request.param is run_compiled and not kernels.COMPILED:
-        pytest.skip("the kernels are not compiled here")
-    return request.param
+run = both_ways("boxes", "lloyd", "seeding", "vectors")
 
 
 def vectors_of(elements):
