@@ -83,10 +83,7 @@ class Plan:
         """
         known = {row.weight.key: row for row in self.rows}
         rows = [_renewed(known.pop(weight.key, None), weight) for weight in weights]
-        chosen = [
-            row for row in known.values() if not isinstance(row.entry, Skipped) or row.entry == VANISHED
-        ]
-        gone = [row if _is_done(row) else Row(row.weight, VANISHED) for row in chosen]
+        gone = [_gone(row) for row in known.values() if _is_chosen(row)]
         return evolve(self, rows=(*rows, *gone))
 
     def after(self, folded: Plan) -> Plan:
