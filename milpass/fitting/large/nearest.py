@@ -8,18 +8,17 @@ from numpy.typing import NDArray
 from milpass import kernels
 from milpass.encodings import Dense, Indices, Lut
 from milpass.fitting.fitted import FittedWeight, Quality
-from milpass.fitting.tables.table import Entries, Part, filled
+from milpass.fitting.tables.table import Entries, by_cuts, filled
 
 
 def stored(array: NDArray[np.float32], entries: Entries, nbits: int) -> FittedWeight:
     """Store ascending entries as fp32; each element gets its nearest, of two the lower (`palettized`)."""
     table = filled(entries.reals, nbits, array.dtype)
     flat = np.ascontiguousarray(array).reshape(-1)
-    indices = Indices(array.shape, nbits, _nearest(flat, cuts(table)))
+    indices = Indices(array.shape, nbits, by_cuts(flat, cuts(table)))
     shaped = table.reshape((1,) * array.ndim + (-1, 1))
     squared, signal, greatest = _measured(flat, indices, table.astype(np.float64))
-    ways = () if entries.way is None else ((entries.way, 1),)
-    quality = Quality(squared, greatest, signal, entries.optimum, entries.bound, ways)
+    quality = Quality(squared, greatest, signal, entries.optimum, entries.bound, entries.ways)
     return FittedWeight(Lut(indices, Dense(shaped)), quality)
 
 
@@ -31,17 +30,6 @@ def cuts(table: NDArray[np.float32]) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):  # below the least of all, where it is not wanted
         below = np.nextafter(found, np.float32(-np.inf))
     return np.where(found > middles, below, found)
-
-
-def _nearest(flat: NDArray[np.float32], cuts: NDArray[np.float32]) -> Part:
-    """How many cuts lie below each element."""
-
-    def part(start: int, stop: int) -> NDArray[np.uint8]:
-        found = np.empty(stop - start, np.uint8)
-        kernels.assignment.count_cuts(flat[start:stop], cuts, found)
-        return found
-
-    return part
 
 
 def _measured(

@@ -26,6 +26,11 @@ class Entries:
     bound: float | None = None
     way: str | None = None
 
+    @property
+    def ways(self) -> tuple[tuple[str, int], ...]:
+        """The way in which they were proven, once."""
+        return () if self.way is None else ((self.way, 1),)
+
 
 @frozen(eq=False)
 class Table:
@@ -51,8 +56,7 @@ def table_of(array: NDArray[Any], distribution: Distribution, entries: Entries, 
     chosen, sums = np.empty(distribution.values.size, np.uint8), np.empty(3)
     kernels.assignment.choose(distribution.values, distribution.counts, reals, middles, chosen, sums)
     squared, greatest, signal = map(float, sums)
-    ways = () if entries.way is None else ((entries.way, 1),)
-    quality = Quality(squared, greatest, signal, entries.optimum, entries.bound, ways)
+    quality = Quality(squared, greatest, signal, entries.optimum, entries.bound, entries.ways)
     return Table(table, _INDEXING[array.dtype.type](array, distribution, chosen, nbits), quality)
 
 
@@ -108,7 +112,11 @@ def _of_fp32(
     cuts = np.full((1 << nbits) - 1, -np.inf, np.float32)
     taken = ends > 0
     cuts[taken] = distribution.values[ends[taken] - 1]
-    flat = np.ascontiguousarray(array).reshape(-1)
+    return by_cuts(np.ascontiguousarray(array).reshape(-1), cuts)
+
+
+def by_cuts(flat: NDArray[np.float32], cuts: NDArray[np.float32]) -> Part:
+    """How many cuts lie below each element."""
 
     def part(start: int, stop: int) -> NDArray[np.uint8]:
         found = np.empty(stop - start, np.uint8)
