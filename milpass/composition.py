@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
 from milpass.encodings import Affine, Cast, Dense, Encoding, Lut, Sparse
@@ -27,6 +27,7 @@ class Composition:
 
     weight: Weight
     legal: Mapping[str, Sequence[int]]
+    _costs: dict[int, NDArray[np.float64]] = field(factory=dict, init=False)
 
     def fitted(self, fits: Sequence[Fit], array: NDArray[Any], found: Encoding | None = None) -> FittedWeight:
         """Fit values by a chain, outermost first, from what was `found` where it begins so.
@@ -61,9 +62,11 @@ class Composition:
         return Terms(self.legal[fit.encoding], groups, importance=costs, vector_axis=axis)
 
     def _importance(self, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
-        """What an error in each element costs, where a fit tells."""
+        """What an error in each element costs, where a fit tells; a user's function is called once."""
         given = getattr(fit, "importance", None)
-        return importance_of(self.weight, given, shape) if given else None
+        if given and id(fit) not in self._costs:
+            self._costs[id(fit)] = importance_of(self.weight, given, shape)
+        return self._costs.get(id(fit))
 
     def _nested(self, encoding: Encoding, fit: Fit) -> Encoding:
         """The chain with its last values encoded in turn."""

@@ -194,3 +194,15 @@ def test_nothing_is_nested_where_it_does_not_belong() -> None:
         composed(array, fit_lut(nbits=2), fit_affine(inside="sparse"))
     with pytest.raises(NotFittable, match=r"^nothing can be nested in it$"):
         composed(array, Found("lut"), fit_affine(inside="lut"), found=Dense(array))
+
+
+def test_importance_is_asked_for_once() -> None:
+    asked: list[str] = []
+
+    def importance(weight: Weight) -> np.ndarray:
+        asked.append(weight.name)
+        return np.ones(weight.shape)
+
+    array = np.random.default_rng(2).standard_normal(SHAPE).astype(np.float32)
+    composed(array, fit_lut(nbits=2, importance=importance), fit_affine(inside="lut"))
+    assert asked == ["w"]
