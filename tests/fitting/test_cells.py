@@ -63,6 +63,7 @@ FEW = st.sampled_from([1, 4])  # so few cells that there are several rounds, eve
 @given(
     seed=st.integers(0, 2**32), power=st.floats(1, 10), k=st.sampled_from([2, 3, 4, 5, 8, 16, 64]), finer=FEW
 )
+@example(seed=7317, power=7.671875, k=64, finer=1)  # many prices tie, and rounding decides between counts
 def test_equals_the_full_sweep(kind, seed, power, k, finer):
     check(drawn(kind, seed, int(2**power)), k, finer=finer)
 

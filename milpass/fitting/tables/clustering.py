@@ -177,7 +177,7 @@ def _search(sweeper: Sweeper, k: int, price: float, *, noise: float) -> _Found |
         path = sweeper.sweep(price)
         if path.is_as_good_as(k):
             return _Found(path.edges, price, path.cost, path.cost - path.gap(k), "price")
-        if few and many and path.count in (few.count, many.count) and price == _line(few, many):
+        if few and many and price == _line(few, many) and not few.count < path.count < many.count:
             return _spliced(few, many, k)
         if path.count < k:
             few = path if few is None or path.count >= few.count else few
