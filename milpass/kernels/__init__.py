@@ -19,6 +19,7 @@ try:
         boxes,
         cells,
         clustering,
+        exactly,
         histogram,
         intervals,
         lloyd,
@@ -55,8 +56,9 @@ def _plain(module: ModuleType) -> Any:
 
 
 if not COMPILED:
-    assignment, bits, boxes, cells, clustering = map(_plain, (assignment, bits, boxes, cells, clustering))
-    histogram, intervals, lloyd = map(_plain, (histogram, intervals, lloyd))
+    assignment, bits, boxes, cells = map(_plain, (assignment, bits, boxes, cells))
+    clustering, exactly, histogram = map(_plain, (clustering, exactly, histogram))
+    intervals, lloyd = map(_plain, (intervals, lloyd))
     quantization, seeding, vectors = map(_plain, (quantization, seeding, vectors))
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "boxes",
     "cells",
     "clustering",
+    "exactly",
     "histogram",
     "intervals",
     "lloyd",

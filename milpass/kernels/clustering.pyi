@@ -3,16 +3,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 def accumulate(values: NDArray[Any], counts: NDArray[Any], centre: float, sums: NDArray[Any]) -> None: ...
-def accumulate_exactly(
-    values: NDArray[Any], counts: NDArray[Any], origin: int, sums: NDArray[Any]
-) -> None: ...
 def sweep(
     sums: NDArray[Any],
-    exact: bool,
     price: float,
     discounts: NDArray[Any],
     best: NDArray[Any],
     previous: NDArray[Any],
-    candidates: NDArray[Any],
-    starts: NDArray[Any],
+    heads: NDArray[Any],
 ) -> None: ...

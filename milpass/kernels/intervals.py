@@ -3,19 +3,14 @@
 import cython
 
 
-def trace(
-    previous: cython.const[cython.longlong][::1], edges: cython.longlong[::1], found: cython.longlong[::1]
-) -> None:
-    """Write the edges of the best clustering of all values, the last first, and their number."""
+def trace(previous: cython.const[cython.longlong][::1], edges: cython.longlong[::1]) -> None:
+    """Write the edges of the best clustering of all values; there are as many as it has clusters and one."""
     at: cython.Py_ssize_t = previous.shape[0] - 1
-    filled: cython.Py_ssize_t = 0
+    place: cython.Py_ssize_t
     with cython.nogil:
-        while at > 0:
-            edges[filled] = at
-            filled += 1
+        for place in range(edges.shape[0] - 1, -1, -1):
+            edges[place] = at
             at = previous[at]
-    edges[filled] = 0
-    found[0] = filled + 1
 
 
 def measure(

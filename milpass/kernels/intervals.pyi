@@ -2,7 +2,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-def trace(previous: NDArray[Any], edges: NDArray[Any], found: NDArray[Any]) -> None: ...
+def trace(previous: NDArray[Any], edges: NDArray[Any]) -> None: ...
 def measure(
     values: NDArray[Any],
     counts: NDArray[Any],

@@ -24,7 +24,7 @@ def arrays(dtype, elements, *, least=0, most=40):
     return hnp.arrays(dtype, st.integers(least, most), elements=elements)
 
 
-run = both_ways("assignment", "bits", "clustering", "histogram", "intervals")
+run = both_ways("assignment", "bits", "clustering", "exactly", "histogram", "intervals")
 
 
 @pytest.mark.skipif("CI" not in os.environ, reason="only where a compiler is promised")
@@ -132,11 +132,11 @@ def test_accumulate_loses_no_more_with_many_values(run):
 
 def check_accumulated(run, values, counts, centre):
     """Each sum is off by no more than a few roundings of its own size."""
-    sums = np.empty((values.size + 1, 3))
+    sums = np.empty((3, values.size + 1))
     run("clustering.accumulate", values, counts, centre, sums)
     shifted = values - centre  # itself rounded, once
     exact, sizes = moments(shifted, counts, 0.0), moments(np.abs(shifted), counts, 0.0)
-    for row, expected, size in zip(sums.tolist(), exact, sizes, strict=True):
+    for row, expected, size in zip(sums.T.tolist(), exact, sizes, strict=True):
         assert row[0] == expected[0]
         for got, wanted, scale in zip(row[1:], expected[1:], size[1:], strict=True):
             assert abs(Fraction(got) - wanted) <= scale * Fraction(3, 2**53)
@@ -148,10 +148,10 @@ def test_accumulate_exactly_holds_twice_the_digits(run, drawn):
     values, counts = distribution(drawn)
     counts *= 2.0**33 + 1  # so that a count times a value is rounded, too
     origin = int(np.count_nonzero(values < 0))
-    sums = np.empty((values.size + 1, 5))
-    run("clustering.accumulate_exactly", values, counts, origin, sums)
+    sums = np.empty((5, values.size + 1))
+    run("exactly.accumulate", values, counts, origin, sums)
     signed = moments(values, counts, 0.0)
-    for row, at in zip(sums.tolist(), signed, strict=True):
+    for row, at in zip(sums.T.tolist(), signed, strict=True):
         mass, first, second = (there - here for there, here in zip(at, signed[origin], strict=True))
         assert row[0] == mass
         # outwards from the origin all terms have one sign, so the sum itself is the scale
@@ -176,25 +176,28 @@ def interval_cost(sums, start, end):
 @QUICK
 @given(
     drawn=st.one_of(
-        arrays(np.float64, INTEGERS, least=1, most=12), arrays(np.float32, FP32, least=1, most=9)
+        arrays(np.float64, INTEGERS, least=1, most=12),
+        arrays(np.float32, FP32, least=1, most=9),
+        arrays(np.float64, st.integers(-300, 300).map(float), least=1, most=60),
     ),
     share=st.floats(0, 1),
 )
 def test_sweep_is_the_shortest_path(run, exact, drawn, share):
     values, counts = distribution(drawn)
-    sums = np.empty((values.size + 1, 5 if exact else 3))
+    kernel, sums = "exactly" if exact else "clustering", np.empty((5 if exact else 3, values.size + 1))
     first = int(np.count_nonzero(values < 0)) if exact else float(values[values.size // 2])
-    run("clustering.accumulate_exactly" if exact else "clustering.accumulate", values, counts, first, sums)
+    run(f"{kernel}.accumulate", values, counts, first, sums)
     true_sums = moments(values, counts, 0.0)
     spread = interval_cost(true_sums, 0, values.size)
     price = float(spread) * share**4
-    best, work = np.empty((values.size + 1, 2)), [np.empty(values.size + 1, np.int64) for _ in range(3)]
-    run("clustering.sweep", sums, exact, price, np.zeros(values.size + 1), best, *work)
+    best, (previous, *work) = np.empty((2, values.size + 1)), np.empty((3, values.size + 1), np.int64)
+    work = work if exact else [np.empty(values.size + 1)]
+    run(f"{kernel}.sweep", sums, price, np.zeros(values.size + 1), best, previous, *work)
     noise = spread * Fraction(1, 10**12) + Fraction(price) * values.size / 10**14
     for end, wanted in enumerate(least_total(true_sums, Fraction(price))):
-        pairs = list(pairwise(path_to(end, work[0])))
+        pairs = list(pairwise(path_to(end, previous)))
         cost = sum(interval_cost(true_sums, *pair) for pair in pairs)
-        assert best[end, 1] == len(pairs) and abs(Fraction(best[end, 0]) - cost) <= noise
+        assert best[1, end] == len(pairs) and abs(Fraction(best[0, end]) - cost) <= noise
         assert cost + Fraction(price) * len(pairs) <= wanted + noise
 
 
@@ -226,9 +229,9 @@ def test_trace_goes_back_over_all_starts(run, ends):
     edges = [0, *(place for place, ends_here in enumerate(ends, 1) if ends_here or place == len(ends))]
     previous = np.full(len(ends) + 1, -1, np.int64)
     previous[edges[1:]] = edges[:-1]
-    backwards, found = np.zeros(len(ends) + 1, np.int64), np.zeros(1, np.int64)
-    run("intervals.trace", previous, backwards, found)
-    assert backwards[: found[0]].tolist() == edges[::-1]
+    found = np.zeros(len(edges), np.int64)
+    run("intervals.trace", previous, found)
+    assert found.tolist() == edges
 
 
 @QUICK

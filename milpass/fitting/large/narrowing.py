@@ -106,11 +106,11 @@ class Paths:
         price = self.best.price
         discounts, at_ends = _discounts(risks, self.k, price)
         one = self.forward.least(price, discounts)
-        two = self.backward.least(price, discounts[::-1].copy())[::-1]
-        costs = one[:, 0] + two[:, 0] + discounts - self.best.cost
+        two = self.backward.least(price, discounts[::-1].copy())[:, ::-1]
+        costs = one[0] + two[0] + discounts - self.best.cost
         noise = 0.0 if self.best.exact else 4 * self.k * self.forward.noise
         rounding = noise + ROUNDING * (self.best.cost + self.k * price)
-        return costs + price * (one[:, 1] + two[:, 1] - self.k), at_ends + rounding
+        return costs + price * (one[1] + two[1] - self.k), at_ends + rounding
 
 
 def _with_reaches(cells: Cells, cost: float) -> Cells:

@@ -76,23 +76,23 @@ class Sweeper:
 
     def __init__(self, distribution: Distribution, *, exact: bool) -> None:
         size = distribution.values.size
-        self._exact = exact
-        self._sums = np.empty((size + 1, 5 if exact else 3))
-        self._best = np.empty((size + 1, 2))
-        self._work = [np.empty(size + 1, np.int64) for _ in range(3)]
+        self._sums = np.empty((5 if exact else 3, size + 1))
+        self._best = np.empty((2, size + 1))
+        self._previous = np.empty(size + 1, np.int64)
         self._undiscounted = np.zeros(size + 1)
         values, counts = distribution.values, distribution.counts
         if exact:
-            origin = int(np.searchsorted(values, 0.0))
-            kernels.clustering.accumulate_exactly(values, counts, origin, self._sums)
+            self._sweep, self._work = kernels.exactly.sweep, tuple(np.empty((2, size + 1), np.int64))
+            kernels.exactly.accumulate(values, counts, int(np.searchsorted(values, 0.0)), self._sums)
         else:
+            self._sweep, self._work = kernels.clustering.sweep, (np.empty(size + 1),)
             centre = float(np.sum(values * counts) / np.sum(counts))
             kernels.clustering.accumulate(values, counts, centre, self._sums)
 
     @property
     def spread(self) -> float:
         """The sum of squares that costs are differences of."""
-        return float(self._sums[-1, 2])
+        return float(self._sums[2, -1])
 
     @property
     def noise(self) -> float:
@@ -102,16 +102,17 @@ class Sweeper:
     def sweep(self, price: float) -> _Path:
         """The best clustering when each cluster costs `price`."""
         self.least(price, self._undiscounted)
-        backwards, found = self._work[1], np.empty(1, np.int64)
-        kernels.intervals.trace(self._work[0], backwards, found)
-        return _Path(price, backwards[: found[0]][::-1].copy(), float(self._best[-1, 0]))
+        count = int(self._best[1, -1])
+        edges = np.empty(count + 1, np.int64)
+        kernels.intervals.trace(self._previous, edges)
+        return _Path(price, edges, float(self._best[0, -1]))
 
     def least(self, price: float, discounts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The cost and the number of clusters of the best clustering up to each position, [size + 1, 2].
+        """The cost and the number of clusters of the best clustering up to each position, [2, size + 1].
 
         `discounts` are taken off the cost at each position that an interval ends at.
         """
-        kernels.clustering.sweep(self._sums, self._exact, price, discounts, self._best, *self._work)
+        self._sweep(self._sums, price, discounts, self._best, self._previous, *self._work)
         return self._best
 
 

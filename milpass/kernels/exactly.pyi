@@ -1,0 +1,14 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+def accumulate(values: NDArray[Any], counts: NDArray[Any], origin: int, sums: NDArray[Any]) -> None: ...
+def sweep(
+    sums: NDArray[Any],
+    price: float,
+    discounts: NDArray[Any],
+    best: NDArray[Any],
+    previous: NDArray[Any],
+    candidates: NDArray[Any],
+    starts: NDArray[Any],
+) -> None: ...
