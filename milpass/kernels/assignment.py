@@ -99,3 +99,22 @@ def choose(
     sums[0] = squared
     sums[1] = greatest
     sums[2] = signal
+
+
+def spread(cuts: cython.const[cython.longlong][::1], index_of: cython.uchar[::1]) -> None:
+    """Write for each of the 65,536 patterns of fp16 how many cuts lie below it.
+
+    Cuts ascend; they are places in the order of the values, where -0.0 is the 32,767th and 0.0 comes next.
+    """
+    i: cython.Py_ssize_t
+    entry: cython.Py_ssize_t
+    begin: cython.Py_ssize_t
+    end: cython.Py_ssize_t = 0
+    with cython.nogil:
+        for entry in range(cuts.shape[0] + 1):
+            begin = end
+            end = cuts[entry] + 1 if entry < cuts.shape[0] else 65536
+            for i in range(begin, min(end, 32768)):
+                index_of[65535 - i] = cython.cast(cython.uchar, entry)
+            for i in range(max(begin, 32768), end):
+                index_of[i - 32768] = cython.cast(cython.uchar, entry)

@@ -54,31 +54,43 @@ def collect_counts(
     found[0] = filled
 
 
-def collect_runs(
-    ascending: cython.const[cython.ushort][::1],
+def count_in_blocks(
+    patterns: cython.const[cython.ushort][::1], counters: cython.uint[::1], touched: cython.uchar[::1]
+) -> None:
+    """Add the occurrences of few patterns to 65,536 counters, and mark which blocks of 64 have any."""
+    i: cython.Py_ssize_t
+    with cython.nogil:
+        for i in range(patterns.shape[0]):
+            counters[patterns[i]] += 1
+            touched[patterns[i] >> 6] = 1
+
+
+def collect_blocks(
+    counters: cython.uint[::1],
+    touched: cython.uchar[::1],
     patterns: cython.ushort[::1],
     counts: cython.double[::1],
     found: cython.longlong[::1],
 ) -> None:
-    """Write what `collect_counts` does from patterns that ascend as whole numbers.
+    """Write what `collect_counts` does, from blocks that have any; the arrays hold one pattern more.
 
-    Those with the sign bit come last among them, and are walked backwards first.
+    Counters and marks are zero again afterwards.
     """
     i: cython.Py_ssize_t
-    size: cython.Py_ssize_t = ascending.shape[0]
-    negative: cython.Py_ssize_t = size
+    place: cython.Py_ssize_t
+    block: cython.Py_ssize_t
+    pattern: cython.Py_ssize_t
     filled: cython.Py_ssize_t = 0
-    last: cython.Py_ssize_t = -1
-    at: cython.Py_ssize_t
     with cython.nogil:
-        while negative > 0 and ascending[negative - 1] >= 32768:
-            negative -= 1
-        for i in range(size):
-            at = size - 1 - i if i < size - negative else i - (size - negative)
-            if last < 0 or ascending[at] != last:
-                last = ascending[at]
-                patterns[filled] = ascending[at]
-                counts[filled] = 0.0
-                filled += 1
-            counts[filled - 1] += 1.0
+        for i in range(1024):
+            block = 1023 - i if i < 512 else i - 512
+            if touched[block] == 0:
+                continue
+            touched[block] = 0
+            for place in range(64):
+                pattern = 64 * block + (63 - place if i < 512 else place)
+                patterns[filled] = cython.cast(cython.ushort, pattern)
+                counts[filled] = counters[pattern]
+                filled += 1 if counters[pattern] != 0 else 0
+                counters[pattern] = 0
     found[0] = filled

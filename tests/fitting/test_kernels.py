@@ -211,15 +211,16 @@ def path_to(end, previous):
 
 @QUICK
 @given(arrays(np.uint16, st.sampled_from([0, 1, 0x7C00, 0x8000, 0x8001, 0x3C00, 0xBC00, 0xFC00])))
-def test_collect_runs_is_what_counting_finds(run, drawn):
-    counters = np.zeros((4, 1 << 16), np.uint32)
+def test_blocks_hold_what_counting_finds(run, drawn):
+    counters, touched = np.zeros((4, 1 << 16), np.uint32), np.zeros(1 << 10, np.uint8)
     np.add.at(counters[0], drawn, 1)
     expected = np.zeros(1 << 16, np.uint16), np.zeros(1 << 16), np.zeros(1, np.int64)
     run("histogram.collect_counts", counters, *expected)
-    found = np.zeros(drawn.size, np.uint16), np.zeros(drawn.size), np.zeros(1, np.int64)
-    run("histogram.collect_runs", np.sort(drawn), *found)
+    found = np.zeros(drawn.size + 1, np.uint16), np.zeros(drawn.size + 1), np.zeros(1, np.int64)
+    run("histogram.count_in_blocks", drawn, counters[0], touched)
+    run("histogram.collect_blocks", counters[0], touched, *found)
     size = int(expected[2][0])
-    assert found[2][0] == size
+    assert found[2][0] == size and not counters.any() and not touched.any()
     assert all(np.array_equal(a[:size], b[:size]) for a, b in zip(found[:2], expected[:2], strict=True))
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from milpass.fitting.fitted import FittedWeight, LutOptions, Terms
 from milpass.fitting.large.nearest import stored
 from milpass.fitting.large.streaming import best_table, is_streamed
-from milpass.fitting.tables.clustering import cluster, first_guess
+from milpass.fitting.tables.clustering import cluster
 from milpass.fitting.tables.distribution import Distribution
 from milpass.fitting.tables.grouped import fit_tables
 from milpass.fitting.tables.table import Entries
@@ -43,8 +43,8 @@ class _Best:
         self._rates: list[float] = []
 
     def __call__(self, distribution: Distribution, k: int) -> Entries:
-        guess, recent = first_guess(distribution.counted, k), self._rates[-RECENT:]
-        best = cluster(distribution.counted, k, guess * sum(recent) / len(recent) if recent else guess)
-        if best.price and guess:
-            self._rates.append(best.price / guess)
+        recent = self._rates[-RECENT:]
+        best = cluster(distribution.counted, k, rate=sum(recent) / len(recent) if recent else 1.0)
+        if best.guess:
+            self._rates.append(best.price / best.guess)
         return Entries(best.means, best.cost, best.bound, best.way)

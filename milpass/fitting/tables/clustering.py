@@ -12,7 +12,7 @@ from functools import cache
 from itertools import count
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
@@ -35,7 +35,7 @@ class Clustering:
     """Intervals `edges[i]:edges[i + 1]` of the distinct values, their means, and the squared error.
 
     No clustering of as many intervals costs less than `bound`, which equals `cost` up to rounding: `price`
-    for each cluster proves it.  `exact` tells whether that took sums in double-double, `way` how it was found
+    for each cluster proves it, `guess` what it was first taken for.  `exact` tells whether that took sums in double-double, `way` how it was found
     (see `milpass.fitting.fitted.WAYS`).
     """
 
@@ -46,6 +46,7 @@ class Clustering:
     price: float = 0.0
     exact: bool = False
     way: str = "values"
+    guess: float = 0.0
 
 
 @frozen(eq=False)
@@ -81,6 +82,7 @@ class Sweeper:
         self._previous = np.empty(size + 1, np.int64)
         self._undiscounted = np.zeros(size + 1)
         values, counts = distribution.values, distribution.counts
+        self._values = values
         if exact:
             self._sweep, self._work = kernels.exactly.sweep, tuple(np.empty((2, size + 1), np.int64))
             kernels.exactly.accumulate(values, counts, int(np.searchsorted(values, 0.0)), self._sums)
@@ -99,6 +101,21 @@ class Sweeper:
         """What rounding may do to a cost, where the sums are not exact."""
         return 4 * float(np.finfo(np.float64).eps) * self.spread
 
+    def guess(self, k: int) -> float:
+        """What the k-th cluster saves where there are many: I**3 / (6 k**3), I the integral of density**(1/3).
+
+        The density is that between quantiles, the closer the nearer they are to an end; 0.0 where values lie
+        too densely to have one.
+        Source: Panter, Dite, "Quantization distortion in pulse-count modulation with nonuniform spacing"
+        (1951).
+        """
+        below = self._sums[0, 1:] - self._sums[0, 0]
+        places = np.searchsorted(below, _levels(int(below.size).bit_length()) * below[-1])
+        places[-1] = below.size - 1
+        marks, masses = self._values[places], below[places]
+        widths = np.square(marks[1:] - marks[:-1]) * (masses[1:] - masses[:-1])
+        return float(np.cbrt(widths).sum() ** 3 / (6 * k**3))
+
     def sweep(self, price: float) -> _Path:
         """The best clustering when each cluster costs `price`."""
         self.least(price, self._undiscounted)
@@ -116,34 +133,24 @@ class Sweeper:
         return self._best
 
 
-def cluster(distribution: Distribution, k: int, price: float | None = None) -> Clustering:
-    """The clustering of least squared error into at most k intervals, k >= 2; `price` is a first guess."""
+def cluster(
+    distribution: Distribution, k: int, price: float | None = None, *, rate: float = 1.0
+) -> Clustering:
+    """The clustering of least squared error into at most k intervals, k >= 2.
+
+    The search begins at `price`, else at `rate` times what the density makes of it.
+    """
     size = distribution.values.size
     if size <= k:
         return Clustering(np.arange(size + 1), distribution.values.copy(), 0.0, 0.0)
     sweeper = Sweeper(distribution, exact=False)
-    guess = price or first_guess(distribution, k) or sweeper.spread / k**3
-    found = _search(sweeper, k, guess, noise=sweeper.noise)
+    guess = price or sweeper.guess(k) or sweeper.spread / k**3
+    found = _search(sweeper, k, guess * rate, noise=sweeper.noise)
     if found and sweeper.noise <= TOLERATED_NOISE * found.cost:
-        return _measured(distribution, found, exact=False)
+        return evolve(_measured(distribution, found, exact=False), guess=guess)
     found = _search(Sweeper(distribution, exact=True), k, found.price if found else guess, noise=0.0)
     assert found is not None
-    return _measured(distribution, found, exact=True)
-
-
-def first_guess(distribution: Distribution, k: int) -> float:
-    """What the k-th cluster saves where there are many: I**3 / (6 k**3), I the integral of density**(1/3).
-
-    The density is that between quantiles, the closer the nearer they are to an end; 0.0 where values lie too
-    densely to have one.
-    Source: Panter, Dite, "Quantization distortion in pulse-count modulation with nonuniform spacing" (1951).
-    """
-    below = np.cumsum(distribution.counts)
-    places = np.searchsorted(below, _levels(int(below.size).bit_length()) * below[-1])
-    places[-1] = below.size - 1
-    marks, masses = distribution.values[places], below[places]
-    widths = np.square(marks[1:] - marks[:-1]) * (masses[1:] - masses[:-1])
-    return float(np.cbrt(widths).sum() ** 3 / (6 * k**3))
+    return evolve(_measured(distribution, found, exact=True), guess=guess)
 
 
 @cache

@@ -12,8 +12,8 @@ from milpass import kernels
 
 # Elements looked at first when only few patterns are wanted: most weights show at once that they have more.
 GLANCE = 1 << 12
-# Elements from which on counting the 65,536 patterns of fp16 is quicker than sorting.
-COUNTED = 1 << 16
+# Elements from which on all of the 65,536 patterns of fp16 are looked at.
+MANY = 1 << 16
 
 
 def distinct_patterns(array: NDArray[Any], *, most: int | None = None) -> NDArray[Any] | None:
@@ -33,14 +33,15 @@ def occurrences(flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
     flat = np.ascontiguousarray(flat)
     if flat.dtype != np.float16:
         return _sorted(flat)
-    return _counted(flat) if flat.size >= COUNTED else _runs(flat)
+    return _counted(flat) if flat.size >= MANY else _counted_in_blocks(flat)
 
 
 class _Counters(local):
-    """Zeroed counters of the 65,536 patterns, one set for each thread."""
+    """Zeroed counters of the 65,536 patterns and marks of blocks of 64, one set for each thread."""
 
     def __init__(self) -> None:
-        self.array = np.zeros((4, 1 << 16), np.uint32)
+        self.rows = np.zeros((4, 1 << 16), np.uint32)
+        self.touched = np.zeros(1 << 10, np.uint8)
 
 
 _COUNTERS = _Counters()
@@ -49,18 +50,18 @@ _COUNTERS = _Counters()
 def _counted(flat: NDArray[np.float16]) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
     """Count all patterns of fp16."""
     patterns, counts, found = np.empty(1 << 16, np.uint16), np.empty(1 << 16), np.empty(1, np.int64)
-    kernels.histogram.count_patterns(flat.view(np.uint16), _COUNTERS.array)
-    kernels.histogram.collect_counts(_COUNTERS.array, patterns, counts, found)
+    kernels.histogram.count_patterns(flat.view(np.uint16), _COUNTERS.rows)
+    kernels.histogram.collect_counts(_COUNTERS.rows, patterns, counts, found)
     size = int(found[0])
     return patterns[:size].copy(), counts[:size].copy()
 
 
-def _runs(flat: NDArray[np.float16]) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
-    """Sort the patterns of fp16 by their digits, and count equal ones."""
-    patterns, counts = np.empty(flat.size, np.uint16), np.empty(flat.size)
-    found = np.empty(1, np.int64)
-    ascending = np.sort(flat.view(np.uint16), kind="stable")
-    kernels.histogram.collect_runs(ascending, patterns, counts, found)
+def _counted_in_blocks(flat: NDArray[np.float16]) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
+    """Count patterns, and look only where there are any."""
+    patterns, counts = np.empty(flat.size + 1, np.uint16), np.empty(flat.size + 1)
+    found, counters, touched = np.empty(1, np.int64), _COUNTERS.rows[0], _COUNTERS.touched
+    kernels.histogram.count_in_blocks(flat.view(np.uint16), counters, touched)
+    kernels.histogram.collect_blocks(counters, touched, patterns, counts, found)
     return patterns[: found[0]], counts[: found[0]]
 
 

@@ -98,21 +98,25 @@ def _of_fp16(
     array: NDArray[np.float16], distribution: Distribution, chosen: NDArray[np.uint8], nbits: int
 ) -> Part:
     """Look up each bit pattern."""
-    index_of = np.zeros(1 << 16, np.uint8)
-    index_of[distribution.values.astype(np.float16).view(np.uint16)] = chosen
-    index_of[0x8000] = index_of[0x0000]  # -0.0 goes where 0.0 goes
+    index_of = np.empty(1 << 16, np.uint8)
+    patterns = _cuts(distribution, chosen, nbits).astype(np.float16).view(np.uint16).astype(np.int64)
+    kernels.assignment.spread(np.where(patterns >> 15, 0xFFFF - patterns, 0x8000 + patterns), index_of)
     return _looked_up(np.ascontiguousarray(array).reshape(-1).view(np.uint16), index_of)
 
 
 def _of_fp32(
     array: NDArray[np.float32], distribution: Distribution, chosen: NDArray[np.uint8], nbits: int
 ) -> Part:
-    """Count the cuts below each value; a cut is the last value that an entry takes."""
-    ends = np.searchsorted(chosen, np.arange((1 << nbits) - 1), side="right")
-    cuts = np.full((1 << nbits) - 1, -np.inf, np.float32)
-    taken = ends > 0
-    cuts[taken] = distribution.values[ends[taken] - 1]
+    """Count the cuts below each value."""
+    cuts = _cuts(distribution, chosen, nbits).astype(np.float32)
     return by_cuts(np.ascontiguousarray(array).reshape(-1), cuts)
+
+
+def _cuts(distribution: Distribution, chosen: NDArray[np.uint8], nbits: int) -> NDArray[np.float64]:
+    """The last value that each entry but the last takes, or one before it."""
+    ends = np.searchsorted(chosen, np.arange((1 << nbits) - 1, dtype=np.uint8), side="right")
+    cuts: NDArray[np.float64] = np.where(ends > 0, distribution.values[ends - 1], -np.inf)
+    return cuts
 
 
 def by_cuts(flat: NDArray[np.float32], cuts: NDArray[np.float32]) -> Part:
