@@ -150,7 +150,7 @@ def fill(
 ) -> cython.void:
     """Write down the last clusters up to each end from `begin` to `last`, of those that start before `begin`.
 
-    None starts before `least`.  Starts ascend with ends (Monge), so those of the ends on both sides are limits.
+    None starts before `least`.  Starts ascend with ends (Monge): those of the ends on both sides are limits.
     """
     end: cython.Py_ssize_t
     above: cython.Py_ssize_t
@@ -179,7 +179,10 @@ def last_outside(
     begin: cython.Py_ssize_t,
     last: cython.Py_ssize_t,
 ) -> cython.Py_ssize_t:
-    """The last end up to which no cluster that starts at `begin` or later is better: where one is, all later are."""
+    """The last end up to which no cluster that starts at `begin` or later is better.
+
+    If one is better for some end, one is for all later ones (Monge).
+    """
     below: cython.Py_ssize_t = begin
     middle: cython.Py_ssize_t = last
     while below < last:

@@ -35,8 +35,8 @@ class Clustering:
     """Intervals `edges[i]:edges[i + 1]` of the distinct values, their means, and the squared error.
 
     No clustering of as many intervals costs less than `bound`, which equals `cost` up to rounding: `price`
-    for each cluster proves it, `guess` what it was first taken for.  `exact` tells whether that took sums in double-double, `way` how it was found
-    (see `milpass.fitting.fitted.WAYS`).
+    for each cluster proves it, `guess` is what that was first taken for.  `exact` tells whether it took sums
+    in double-double, `way` how it was found (see `milpass.fitting.fitted.WAYS`).
     """
 
     edges: NDArray[np.int64]
@@ -102,10 +102,10 @@ class Sweeper:
         return 4 * float(np.finfo(np.float64).eps) * self.spread
 
     def guess(self, k: int) -> float:
-        """What the k-th cluster saves where there are many: I**3 / (6 k**3), I the integral of density**(1/3).
+        """What the k-th cluster saves where there are many: I**3 / (6 k**3).
 
-        The density is that between quantiles, the closer the nearer they are to an end; 0.0 where values lie
-        too densely to have one.
+        I is the integral of the density to the power of 1/3, the density that between quantiles, the closer
+        the nearer they are to an end; 0.0 where values lie too densely to have one.
         Source: Panter, Dite, "Quantization distortion in pulse-count modulation with nonuniform spacing"
         (1951).
         """
