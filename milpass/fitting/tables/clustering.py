@@ -8,6 +8,7 @@ Tokuyama, "Finding a minimum-weight k-link path in graphs with the concave Monge
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import count
 
@@ -83,11 +84,11 @@ class Sweeper:
         self._undiscounted = np.zeros(size + 1)
         values, counts = distribution.values, distribution.counts
         self._values = values
+        self._sweep: Callable[..., None] = kernels.exactly.sweep if exact else kernels.clustering.sweep
+        self._work = [np.empty(size + 1, kind) for kind in ((np.int64, np.int64) if exact else (np.float64,))]
         if exact:
-            self._sweep, self._work = kernels.exactly.sweep, tuple(np.empty((2, size + 1), np.int64))
             kernels.exactly.accumulate(values, counts, int(np.searchsorted(values, 0.0)), self._sums)
         else:
-            self._sweep, self._work = kernels.clustering.sweep, (np.empty(size + 1),)
             centre = float(np.sum(values * counts) / np.sum(counts))
             kernels.clustering.accumulate(values, counts, centre, self._sums)
 
