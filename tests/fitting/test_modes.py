@@ -62,6 +62,24 @@ def test_unique_loses_nothing_and_takes_the_fewest_bits(dtype: Any, data: st.Dat
 
 
 @DTYPES
+@FEW
+@given(data=st.data(), groups=st.sampled_from([(1, 1), (2, 1), (1, 3), (2, 3)]), pruned=st.booleans())
+def test_unique_has_a_table_for_each_group(
+    dtype: Any, data: st.DataObject, groups: tuple[int, int], pruned: bool
+) -> None:
+    array = data.draw(hnp.arrays(dtype, (4, 6), elements=finite(dtype)))
+    mask = data.draw(hnp.arrays(bool, (4, 6))) if pruned else np.ones((4, 6), bool)
+    terms = Terms(LEGAL[1], groups, mask if pruned else None)
+    lut = mode_of("lut", "unique").fit(array, fit_lut(mode="unique"), terms).encoding
+    assert isinstance(lut, Lut)
+    assert np.array_equal(lut.decode()[mask].view(UNSIGNED[dtype]), array[mask].view(UNSIGNED[dtype]))
+    cells = array.reshape(groups[0], 4 // groups[0], groups[1], -1).swapaxes(1, 2)
+    kept = mask.reshape(groups[0], 4 // groups[0], groups[1], -1).swapaxes(1, 2)
+    most = max(len(patterns_of(cells[at][kept[at]])) for at in np.ndindex(groups))
+    assert lut.indices.nbits == min(n for n in LEGAL[1] if 1 << n >= most)
+
+
+@DTYPES
 @pytest.mark.parametrize("count", [1, 2, 3, 255, 256, 257, 5000])
 def test_unique_holds_256_patterns_and_no_more(dtype: Any, count: int) -> None:
     patterns = np.random.default_rng(count).permutation(30_000)[:count].astype(UNSIGNED[dtype])

@@ -18,6 +18,8 @@ from milpass.fitting.tables.table import Entries, Table, palettized, table_of
 # How many entries at most -> which are the best for a distribution
 Choice: TypeAlias = Callable[[Distribution, int], Entries]
 Place: TypeAlias = tuple[int, ...]
+# The block of a group, and which of its elements are on the mask
+Chosen: TypeAlias = tuple[tuple[slice, ...], slice | NDArray[np.bool_]]
 
 
 def blocks(shape: tuple[int, ...], groups: tuple[int, ...]) -> Iterator[tuple[Place, tuple[slice, ...]]]:
@@ -43,7 +45,7 @@ def fit_tables(array: NDArray[Any], nbits: int, terms: Terms, choice: Choice) ->
         tables[place][:, 0] = found.stored
         return found
 
-    indices, quality = _indexed(array, terms, table)
+    indices, quality = indexed(array, terms, table)
     return FittedWeight(Lut(Indices.of(indices, nbits), Dense(tables)), quality)
 
 
@@ -57,7 +59,7 @@ def reassigned(array: NDArray[Any], lut: Lut, mask: NDArray[np.bool_] | None) ->
     def table(place: Place, values: NDArray[Any], importance: NDArray[np.float64] | None) -> Table:
         return table_of(values, Distribution.of(values), Entries(tables[place][:, 0]), nbits)
 
-    indices, _ = _indexed(array, Terms((nbits,), tables.shape[:-2], mask), table)
+    indices, _ = indexed(array, Terms((nbits,), tables.shape[:-2], mask), table)
     return evolve(lut, indices=Indices.of(indices, nbits))
 
 
@@ -65,17 +67,23 @@ def reassigned(array: NDArray[Any], lut: Lut, mask: NDArray[np.bool_] | None) ->
 _TableOf: TypeAlias = Callable[[Place, "NDArray[Any]", "NDArray[np.float64] | None"], Table]
 
 
-def _indexed(array: NDArray[Any], terms: Terms, table: _TableOf) -> tuple[NDArray[np.uint8], Quality]:
-    """The indices of all groups; those of elements off the mask are 0."""
-    indices, qualities = np.zeros(array.shape, np.uint8), []
+def parts(array: NDArray[Any], terms: Terms) -> Iterator[tuple[Place, NDArray[Any], Chosen]]:
+    """The groups that have values: each one's place, the values on the mask (flat), and where they lie."""
     for place, block in blocks(array.shape, terms.groups):
         chosen = slice(None) if terms.mask is None else terms.mask[block]
         values = np.ascontiguousarray(array[block][chosen])
         if values.size:
-            importance = None if terms.importance is None else terms.importance[block][chosen].reshape(-1)
-            found = table(place, values.reshape(-1), importance)
-            indices[block][chosen] = found.part(0, values.size).reshape(values.shape)
-            qualities.append(found.quality)
+            yield place, values.reshape(-1), (block, chosen)
+
+
+def indexed(array: NDArray[Any], terms: Terms, table: _TableOf) -> tuple[NDArray[np.uint8], Quality]:
+    """The indices of all groups; those of elements off the mask are 0."""
+    indices, qualities = np.zeros(array.shape, np.uint8), []
+    for place, values, (block, chosen) in parts(array, terms):
+        importance = None if terms.importance is None else terms.importance[block][chosen].reshape(-1)
+        found = table(place, values, importance)
+        indices[block][chosen] = found.part(0, values.size).reshape(indices[block][chosen].shape)
+        qualities.append(found.quality)
     return indices, Quality.total(qualities)
 
 
