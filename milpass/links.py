@@ -128,7 +128,7 @@ def _link(fit: Fit, shape: tuple[int, ...], groups: tuple[int, ...]) -> Link:
         groups,
         getattr(fit, "cluster_dim", 1),
         getattr(fit, "has_offset", False),
-        kept(shape) if kept else None,
+        kept(shape, groups) if kept else None,
     )
 
 

@@ -71,9 +71,9 @@ class Terms:
     """What a fit has to keep to, beside its own options.
 
     `legal_nbits` ascends: the numbers of bits that the model's format can say.  `groups` are the numbers of
-    groups along each axis of the weight.  `mask` (bool, of the weight's shape) tells the elements that are
-    stored at all, `importance` (float64, of its shape) what an error in each costs; None: all, alike.
-    Vectors lie along `vector_axis`.
+    groups along each axis of the weight; only those that pruning looks at need not divide it.  `mask` (bool,
+    of the weight's shape) tells the elements that are stored at all, `importance` (float64, of its shape)
+    what an error in each costs; None: all, alike.  Vectors lie along `vector_axis`.
     """
 
     legal_nbits: Sequence[int]
@@ -141,7 +141,15 @@ class PruningOptions(Protocol):
 
     @property
     def threshold(self) -> float | None:
-        """The magnitude below which they do."""
+        """The greatest magnitude that does."""
+
+    @property
+    def minimum_sparsity(self) -> float:
+        """The least share of zeros with which a weight is pruned by a threshold."""
+
+    @property
+    def block_size(self) -> int | None:
+        """How many neighbours go together, None where each goes by itself."""
 
     @property
     def n_m(self) -> tuple[int, int] | None:

@@ -23,11 +23,15 @@ def smallest(magnitudes: NDArray[Any], count: int) -> NDArray[np.bool_]:
     return found
 
 
+def axis_of(shape: tuple[int, ...], groups: tuple[int, ...]) -> int:
+    """The axis along which neighbours lie: the only one with fewer groups than places."""
+    pairs = enumerate(zip(shape, groups, strict=True))
+    return next((axis for axis, (length, count) in pairs if length != count), 0)  # neighbours of one: any
+
+
 def pruned(array: NDArray[Any], kept: NDArray[np.bool_]) -> FittedWeight:
-    """The weight without what is not kept, and without zeros; at least one element stays."""
+    """The weight without what is not kept, and without zeros; nothing may be left of it."""
     mask = kept & (array != 0)
-    if not mask.any():
-        mask.flat[0] = True
     values = np.where(mask, array, array.dtype.type(0))
     lost = np.abs(array[~mask].astype(np.float64))
     quality = Quality(

@@ -65,8 +65,8 @@ SCALED = st.builds(
     granularity=st.sampled_from([PerTensor(), PerChannel(), PerGroupedChannel(2)]),
     per_channel_scale=st.just(True),
 )
-PRUNED = st.builds(prune_weights, sparsity=st.sampled_from([0.1, 0.5, 0.77])) | st.just(
-    prune_weights(n_m=(1, 2))
+PRUNED = st.builds(prune_weights, sparsity=st.sampled_from([0.0, 0.1, 0.5, 0.77, 1.0])) | st.sampled_from(
+    [prune_weights(n_m=(1, 2)), prune_weights(sparsity=0.6, block_size=2, along="input")]
 )
 
 
@@ -97,7 +97,7 @@ CHAINS: dict[str, list[st.SearchStrategy[tuple[Any, ...]]]] = {
     ],
 }
 EVERY_CHAIN = [(name, number) for name, chains in CHAINS.items() for number in range(len(chains))]
-SHAPES = st.sampled_from([(4, 6), (2, 2), (6, 4, 3), (2, 10, 1, 3), (4, 2, 1, 3, 1)])
+SHAPES = st.sampled_from([(4, 6), (2, 4), (6, 4, 3), (2, 10, 1, 3), (2, 4, 1, 3, 1)])
 
 
 @pytest.mark.parametrize(("name", "number"), EVERY_CHAIN)
@@ -233,7 +233,11 @@ def test_links_of_a_chain() -> None:
             (fit_affine(granularity=PerBlock(4)),),
             "groups of 4 do not divide the 6 channels of axis 1: 3 or 6 do",
         ),
-        ((prune_weights(n_m=(2, 4)),), "groups of 4 do not divide the 6 channels of axis 1: 3 or 6 do"),
+        ((prune_weights(n_m=(2, 4)),), "4 neighbours among 6 input channels: there must be 8 or more"),
+        (
+            (prune_weights(sparsity=0.5, block_size=3),),
+            "3 neighbours among 4 output channels: there must be 6 or more",
+        ),
         ((prune_weights(sparsity=0.5), fit_affine(inside="sparse", granularity=PerChannel(5))), "axis 5 of"),
     ],
 )

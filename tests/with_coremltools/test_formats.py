@@ -158,7 +158,15 @@ def test_whole_numbers(mode: str, dtype: type, release: str, packages: Any, tmp_
         check(chain, dtype, release, packages, tmp_path / str(number), legal=legal)
 
 
-SPARSE = (prune_weights(sparsity=0.6), prune_weights(threshold=0.05), prune_weights(n_m=(2, 4)))
+SPARSE = (
+    prune_weights(sparsity=0.6),
+    prune_weights(threshold=0.05, minimum_sparsity=0.1),
+    prune_weights(n_m=(2, 4)),
+    prune_weights(n_m=(2, 3), along="output"),
+    prune_weights(sparsity=0.5, block_size=3),
+    prune_weights(sparsity=0),
+    prune_weights(sparsity=1),
+)
 PLAIN: list[tuple[Any, ...]] = [(prune,) for prune in SPARSE]
 NESTED: list[tuple[Any, ...]] = [
     *((SPARSE[0], fit_lut(nbits=n, inside="sparse")) for n in (1, 3, 4, 8)),
@@ -166,6 +174,8 @@ NESTED: list[tuple[Any, ...]] = [
     *((SPARSE[0], fit_affine(nbits=n, inside="sparse")) for n in (4, 8)),
     (SPARSE[0], fit_affine(mode="linear_symmetric", granularity=PerBlock(8), inside="sparse")),
     (SPARSE[0], fit_lut(nbits=4, inside="sparse"), fit_affine(granularity=PerTensor(), inside="lut")),
+    (SPARSE[-1], fit_lut(nbits=3, inside="sparse"), fit_affine(inside="lut")),
+    (SPARSE[-1], fit_affine(nbits=4, inside="sparse")),
     *((fit_lut(nbits=n), fit_affine(inside="lut")) for n in (2, 4, 8)),
     (fit_lut(nbits=4, granularity=PerChannel()), fit_affine(inside="lut")),
     (fit_lut(nbits=4, granularity=PerBlock(8)), fit_affine(mode="linear_symmetric", inside="lut")),

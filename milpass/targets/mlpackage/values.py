@@ -79,6 +79,7 @@ def to_immediate(message: Any, value: Value) -> None:
     describe(message.type, value.dtype, value.shape)
     field = TYPES[value.dtype].immediate
     held = getattr(message.immediateValue.tensor, field)
+    held.SetInParent()  # of an empty tensor, too: what kind it is must stand there
     if field == "bytes":
         held.values = value.data.tobytes()
     else:
