@@ -4,9 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # A version whose wheel is small where it is the only one installed.
 TORCH ?= torch==2.13.0
+# What coremltools' own tests use besides torch; later releases of Python have no wheel of this one.
+PEER := pillow 'scikit-learn<=1.5.1; python_version < "3.13"'
 KERNELS := $(filter-out milpass/kernels/__init__.py,$(wildcard milpass/kernels/*.py))
 
-.PHONY: demo test test-torch test-core test-fitting test-long test-models test-wheel check bench performance clean
+.PHONY: demo test test-torch test-core test-fitting test-long test-models test-wheel conformance check bench performance clean
 
 demo: $(VENV)/.installed  ## compress the example model and show what it costs
 	@$(BIN)/python examples/demo.py
@@ -16,6 +18,9 @@ test: $(VENV)/.dev check  ## the whole suite
 
 test-torch: $(VENV)-torch/.installed  ## what converts torch modules, in an environment of its own
 	$(VENV)-torch/bin/python -m pytest tests/with_torch
+
+conformance: $(VENV)-torch/.installed  ## coremltools' own tests of its functions, ours in their place: minutes
+	$(VENV)-torch/bin/python -m tests.conformance
 
 test-core: $(VENV)/.dev  ## plans, passes, selectors, texts, formats: no Core ML, in seconds
 	$(BIN)/python -m pytest tests/core
@@ -69,7 +74,7 @@ $(VENV)-torch/.installed: pyproject.toml setup.py $(KERNELS)
 	@test -x $(VENV)-torch/bin/python || $(PYTHON) -m venv $(VENV)-torch
 	@echo "Installing milpass and $(TORCH) into $(VENV)-torch"
 	@$(VENV)-torch/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	@$(VENV)-torch/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(VENV)-torch/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' $(PEER)
 	@touch $@
 
 clean:
