@@ -23,6 +23,8 @@ from milpass.errors import ModelError
 ALIGNMENT = 64
 SENTINEL = 0xDEADBEEF
 VERSION = 2
+# Bytes of a mapped file that are let go of at once.
+RELEASED = 1 << 22
 _HEADER = struct.Struct("<II56x")
 _METADATA = struct.Struct("<IIQQQ32x")
 
@@ -51,7 +53,8 @@ class BlobFile:
     def _map(self, descriptor: int) -> NDArray[np.uint8]:
         if self._size < _HEADER.size:
             raise self._unreadable(f"{self._size} bytes")
-        mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        mapped = self._mapped = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+        self._released = 0
         if hasattr(mmap, "MADV_SEQUENTIAL"):
             mapped.madvise(mmap.MADV_SEQUENTIAL)
         _, version = _HEADER.unpack_from(mapped)
@@ -79,6 +82,16 @@ class BlobFile:
         if start < offset + _METADATA.size or start + nbytes > self._size:
             raise self._unreadable(f"a blob of {nbytes} bytes at {start} in {self._size} bytes")
         return Blob(code, padding, self._bytes[start : start + nbytes])
+
+    def release_before(self, offset: int) -> None:
+        """Let go of the pages up to an offset; what is read there again is read from the disk.
+
+        Pages of a mapped file count as the process' own memory for as long as it has them.
+        """
+        end = offset // mmap.PAGESIZE * mmap.PAGESIZE
+        if end - self._released >= RELEASED and hasattr(mmap, "MADV_DONTNEED"):
+            self._mapped.madvise(mmap.MADV_DONTNEED, self._released, end - self._released)
+            self._released = end
 
 
 class BlobWriter:

@@ -52,6 +52,8 @@ class PackageEdit:
     def replace(self, weight: Weight, record: Record) -> None:
         """Put an operation in the constant's place; the same record again shares its stored operands."""
         self._copy_before(weight.source)
+        if weight.source.file:
+            self._opened(weight.source.file).release_before(weight.source.offset)
         if self._last is None or self._last[0] is not record:
             self._last = (record, stored_operands(record, self._append, weight.source.file or self._file))
         op = self._ops[weight.key]
@@ -117,8 +119,10 @@ class PackageEdit:
         users = self._uses[source]
         if not users:
             return
-        blob = self._opened(source.file).blob(source.offset)
+        opened = self._opened(source.file)
+        blob = opened.blob(source.offset)
         offset = self._writer(source.file).append(blob.code, blob.data, blob.padding)
+        opened.release_before(source.offset + blob.data.nbytes)
         for stored in users:
             stored.value.blobFileValue.offset = offset
 
