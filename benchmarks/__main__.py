@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import (
     conversion,
+    dropin,
     fit,
     formats,
     limits,
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
     "large": process.large_rows,
     "scaling": scaling.rows,
     "conversion": conversion.rows,
+    "dropin": dropin.rows,
 }
 # Those that run where none is named: minutes, not tens of minutes.
 COMMON = ("fit", "process", "startup", "optimum")

@@ -18,7 +18,7 @@ OUTSIDERS = {
     "cython": {"kernels"},
     "google": {"targets"},
     "networkx": {"graph"},
-    "coremltools": {"targets", "mil", "testing"},
+    "coremltools": {"targets", "mil", "compat", "testing"},
     "hypothesis": {"testing"},
     "click": {"cli"},
     "rich": {"cli"},
