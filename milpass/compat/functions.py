@@ -59,6 +59,8 @@ def _compressed(function: Callable[..., Any], mlmodel: Any, config: Config, join
     read = read_config(config)
     check_config(read, function.__name__)
     check_joint(joint)
+    if read._is_deprecated or read._op_selector is not None:  # of coremltools.compression_utils
+        return _THEIRS[function.__name__](mlmodel, read, joint)
     check_weights(open_target(mlmodel), read, joint=joint)
     tell_unknown(read, mlmodel.get_spec())
     try:

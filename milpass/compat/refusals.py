@@ -78,6 +78,8 @@ def _asked(target: Target, config: OptimizationConfig, *, joint: bool) -> Iterat
     """The weights that a config asks to compress, and the part of it that does."""
     for weight in target.weights():
         part = part_for(config, weight)
+        if part is not None and part.weight_threshold is None:
+            raise ValueError("weight_threshold cannot be None")
         if part is None or weight.rank < 2 or weight.size <= max(part.weight_threshold, LEAST - 1):
             continue
         if joint or not weight.encoded:
