@@ -8,8 +8,10 @@ from attrs import evolve
 
 from milpass.dialects import DIALECTS, Dialect
 from milpass.granularity import PerBlock, PerChannel, PerGroupedChannel, PerTensor
-from milpass.links import Link, links
+from milpass.links import Fit, Link, links
 from milpass.passes import fit_affine, fit_cast, fit_lut, prune_weights
+from milpass.passes._kinds import FittingPass
+from milpass.plan import Fitted, Plan, Row, Selected
 from milpass.weight import Key, Reader, Source, Weight
 
 HEADER = """# Formats
@@ -43,15 +45,29 @@ NESTED = (
     (fit_lut(nbits=8), fit_affine(inside="lut")),
     (prune_weights(sparsity=0.5), fit_lut(nbits=8, inside="sparse"), fit_affine(inside="lut")),
     (fit_affine(), fit_lut(nbits=8, inside="affine")),
+    (fit_lut(nbits=8), prune_weights(sparsity=0.5, around="lut")),
+    (fit_lut(nbits=8), fit_affine(inside="lut"), prune_weights(sparsity=0.5, around="lut")),
+    (fit_lut(nbits=8, cluster_dim=2), prune_weights(sparsity=0.5, around="lut")),
+    (fit_affine(), prune_weights(sparsity=0.5, around="affine")),
 )
 
 
 def rows() -> Iterator[tuple[str, ...]]:
     """Each chain, with what each release says of it."""
     for fits in (*((fit,) for fit in ALONE), *NESTED):
-        chain = links(SAMPLE, fits)
+        chain = links(SAMPLE, _outermost_first(fits))
         text = " then ".join(f"`{_shown(fit)}`" for fit in fits)
         yield (text, *(_said(dialect, chain) for dialect in DIALECTS.values()))
+
+
+def _outermost_first(fits: tuple[FittingPass, ...]) -> tuple[Fit, ...]:
+    """The chain that passes make of a selected weight, one after the other."""
+    plan = Plan((Row(SAMPLE, Selected("")),))
+    for fit in fits:
+        plan = fit.fold(plan)
+    (row,) = plan.rows
+    assert isinstance(row.entry, Fitted) and len(row.entry.fits) == len(fits)
+    return row.entry.fits
 
 
 def _shown(fit: object) -> str:

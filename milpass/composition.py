@@ -34,19 +34,32 @@ class Composition:
 
         Raises what modes raise.
         """
-        if found is not None and isinstance(fits[0], Found):
-            encoding, rest = found, [fit for fit in fits if not isinstance(fit, Found)]
-        else:
-            first = self._first(fits[0], array)
-            if len(fits) == 1:
-                return first
-            encoding, rest = first.encoding, list(fits[1:])
-        for fit in rest:
-            encoding = self._nested(encoding, fit)
-        encoding = _reassigned(array, encoding, None)
+        if len(fits) == 1:
+            return self._first(fits[0], array)
+        encoding = self._encoded(fits, array, found)
         telling = [fit for fit in fits if getattr(fit, "importance", None)]
         costs = self._importance(telling[0], array.shape) if telling else None
         return FittedWeight(encoding, measured(array, encoding, costs))
+
+    def _encoded(self, fits: Sequence[Fit], array: NDArray[Any], found: Encoding | None) -> Encoding:
+        if getattr(fits[0], "around", None):
+            return self._around(self._encoded(fits[1:], array, found), fits[0])
+        if found is not None and isinstance(fits[0], Found):
+            encoding, rest = found, [fit for fit in fits if not isinstance(fit, Found)]
+        else:
+            encoding, rest = self._first(fits[0], array).encoding, list(fits[1:])
+        for fit in rest:
+            encoding = self._nested(encoding, fit)
+        return _reassigned(array, encoding, None) if rest else encoding
+
+    def _around(self, encoding: Encoding, fit: Fit) -> Encoding:
+        """A chain as it is, under a mask of what is to stay of the values that its readers see."""
+        if isinstance(encoding, Lut) and encoding.vector_axis is not None:
+            raise NotFittable("tables of vectors cannot be pruned: a mask is of single elements")
+        seen = encoding.decode()
+        fitted = mode_of(fit.encoding, fit.mode).fit(seen, fit, self._terms(fit, seen.shape))
+        assert isinstance(fitted.encoding, Sparse)
+        return evolve(fitted.encoding, inner=encoding)
 
     def _first(self, fit: Fit, array: NDArray[Any]) -> FittedWeight:
         terms = self._terms(fit, array.shape)

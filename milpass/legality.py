@@ -8,7 +8,7 @@ from milpass.dialects import DIALECTS, RAISED, Dialect
 from milpass.entries import never
 from milpass.errors import UsageError
 from milpass.granularity import Ungroupable
-from milpass.links import Found, links
+from milpass.links import Found, are_found, links
 from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Selected, Skipped
 from milpass.targets import Target
 from milpass.weight import Weight
@@ -111,21 +111,24 @@ def _settled(weight: Weight, found: Replaced, course: Course) -> Entry:
         return Skipped("groups", str(reason))
     if why := course.dialect.refuse(chain):
         return Skipped("opset", why)
-    known = not isinstance(found.fits[0], Found)  # of what the model has, bits and groups are yet to be read
+    known = not _has_found(found)  # of what the model has, bits and groups are yet to be read
     return evolve(found, nbytes=course.dialect.stored_bytes(chain, weight) if known else None)
 
 
 def _never(weight: Weight, found: Replaced) -> Skipped | None:
     """Why nothing may be stored anew: what is compressed may be decompressed, or compressed further."""
-    first = found.fits[0]
-    if not found.is_pending or (weight.encoded and (first.encoding == "dense" or isinstance(first, Found))):
-        return None
-    return never(weight)
+    goes_on = found.fits[0].encoding == "dense" or _has_found(found)
+    return None if not found.is_pending or (weight.encoded and goes_on) else never(weight)
+
+
+def _has_found(entry: Replaced) -> bool:
+    """Whether a part of the chain is in the model already."""
+    return any(isinstance(fit, Found) for fit in entry.fits)
 
 
 def _unreplaced(weight: Weight, fitted: Fitted) -> Skipped:
     """Why a fitted weight is left: no pass stores it, or nothing but what the model has was fitted."""
-    if isinstance(fitted.fits[-1], Found):
+    if are_found(fitted.fits):
         return never(weight) or Skipped("encoded", REASONS["encoded"])
     return Skipped("unreplaced", REASONS["unreplaced"])
 

@@ -93,6 +93,11 @@ def found(weight: Weight) -> tuple[Found, ...]:
     return tuple(Found(ENCODINGS[op]) for op in ops) if ENCODINGS.keys() >= set(ops) else ()
 
 
+def are_found(fits: Sequence[Fit]) -> bool:
+    """Whether a chain is but what a model has already: nothing of it is fitted anew."""
+    return all(isinstance(fit, Found) for fit in fits)
+
+
 def links(weight: Weight, fits: Sequence[Fit]) -> tuple[Link, ...]:
     """The chain that fits ask for; raises `granularity.Ungroupable` where a weight has no such groups."""
     chain: list[Link] = []

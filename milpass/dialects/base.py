@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
@@ -15,6 +16,8 @@ from milpass.weight import Weight
 Operands: TypeAlias = Mapping[str, Value | Result]
 # Why a format cannot hold a link, None where it can.
 Rule: TypeAlias = Callable[[Link], "str | None"]
+# Why it cannot hold one inside another.
+Joint: TypeAlias = Callable[[Link, Link], "str | None"]
 
 
 @frozen
@@ -23,7 +26,8 @@ class Dialect:
 
     `spells`: kind of encoding -> its operation; `reads`: operation type -> the encoding of its operands;
     `legal`: kind of encoding -> the numbers of bits that the format can say, ascending, none where there is
-    no choice; `rules`: what else it asks of a link; `nests`: the chains of more than one link that it has;
+    no choice; `rules`: what else it asks of a link, `joints`: of one (the second) inside another;
+    `nests`: the chains of more than one link that it has;
     `always_offset`: whether it stores zero points with every scale, zeros where none are asked for.
     """
 
@@ -32,6 +36,7 @@ class Dialect:
     reads: Mapping[str, Callable[[Record, Operands], Encoding]]
     legal: Mapping[str, tuple[int, ...]]
     rules: Sequence[Rule] = ()
+    joints: Sequence[Joint] = ()
     nests: frozenset[tuple[str, ...]] = frozenset()
     always_offset: bool = False
 
@@ -40,10 +45,9 @@ class Dialect:
         kinds = tuple(link.encoding for link in chain)
         if len(chain) > 1 and kinds not in self.nests:
             return f"{self.name} has no {' inside '.join(reversed(kinds))}"
-        reasons = (
-            why for link in chain for why in (self._illegal_bits(link), *(r(link) for r in self.rules))
-        )
-        why = next(filter(None, reasons), None)
+        alone = (why for link in chain for why in (self._illegal_bits(link), *(r(link) for r in self.rules)))
+        joined = (joint(*pair) for pair in pairwise(chain) for joint in self.joints)
+        why = next(filter(None, (*alone, *joined)), None)
         return why and f"{self.name} has {why}"
 
     def _illegal_bits(self, link: Link) -> str | None:

@@ -8,7 +8,7 @@ from attrs import Attribute
 
 from milpass.errors import UsageError
 from milpass.granularity import Granularity
-from milpass.links import Found
+from milpass.links import are_found
 from milpass.passes.base import Pass, argument
 from milpass.plan import Entry, Fitted, Plan, Replaced, Selected
 from milpass.weight import Weight
@@ -17,7 +17,8 @@ from milpass.weight import Weight
 class FittingPass(Pass):
     """Says of weights how they are to be encoded.
 
-    Without `inside` it acts on selected weights; with it, on those whose chain of fits ends in that encoding.
+    Without `inside` it acts on selected weights; with it, on those whose chain of fits ends in that encoding;
+    with `around`, on those whose chain begins with that one, in front of which it puts itself.
     """
 
     encoding: ClassVar[str]
@@ -27,7 +28,10 @@ class FittingPass(Pass):
         return plan.update(self._entry)
 
     def _entry(self, weight: Weight, entry: Entry) -> Entry:
-        inside: str | None = getattr(self, "inside", None)
+        inside, around = getattr(self, "inside", None), getattr(self, "around", None)
+        if around is not None:
+            begins = isinstance(entry, Fitted) and entry.fits[0].encoding == around
+            return Fitted((self, *entry.fits)) if begins else entry  # type: ignore[union-attr,arg-type]
         if inside is None:
             return Fitted((self,)) if isinstance(entry, Selected) else entry  # type: ignore[arg-type]
         if isinstance(entry, Fitted) and entry.fits[-1].encoding == inside:
@@ -46,7 +50,7 @@ class StoringPass(Pass):
         return plan.update(self._entry)
 
     def _entry(self, weight: Weight, entry: Entry) -> Entry:
-        if isinstance(entry, Fitted) and not isinstance(entry.fits[-1], Found):
+        if isinstance(entry, Fitted) and not are_found(entry.fits):
             return Replaced(entry.fits) if entry.fits[0].encoding == self.encoding else entry
         return entry
 

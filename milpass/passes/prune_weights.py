@@ -8,7 +8,7 @@ from typing import ClassVar
 from attrs import field, frozen
 
 from milpass.granularity import Granularity, PerTensor
-from milpass.passes._kinds import FittingPass
+from milpass.passes._kinds import FittingPass, one_of
 from milpass.passes._neighbours import Neighbours, kept_of_blocks, kept_of_neighbours
 from milpass.passes._prune_fields import (
     check_along,
@@ -27,7 +27,8 @@ class prune_weights(FittingPass):
 
     How many: the share `sparsity` of each weight, one by one or in blocks of neighbouring channels
     (`block_size`), those of at most `threshold`, or `n` of every `m` neighbouring channels (`n_m`).
-    Elements that are zero anyhow are not stored either.
+    Elements that are zero anyhow are not stored either.  With `around`, weights whose fit (in this pipeline,
+    or in the model) is of that encoding are pruned instead: what stays keeps its index or number.
     """
 
     sparsity: float | None = field(
@@ -67,6 +68,15 @@ class prune_weights(FittingPass):
             "Along which channels neighbours lie: 'output' or 'input'; None: 'output' with `block_size`, "
             "'input' with `n_m`.",
             option=str,
+        ),
+    )
+
+    around: str | None = field(
+        default=None,
+        validator=one_of(None, "lut", "affine"),
+        metadata=described(
+            "The encoding to prune, 'lut' or 'affine', by its decoded values, with what stays kept as it is; "
+            "None: the weight itself."
         ),
     )
 

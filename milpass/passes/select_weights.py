@@ -31,7 +31,7 @@ class select_weights(Pass):
     """Choose the fp16 and fp32 constants with more than `threshold` elements for which `where` holds.
 
     Choosing a weight again starts it anew; weights that this pass does not choose keep what they have.  One
-    that is compressed already is chosen for fits `inside` what it has; without them it stays as it is.
+    that is compressed already is chosen for fits `inside` or `around` what it has; without them it stays.
     """
 
     threshold: int = field(

@@ -108,6 +108,13 @@ def test_bits_that_the_data_tell_are_not_refused_before(name: str) -> None:
     assert DIALECTS[name].refuse([link("lut", None)]) is None
 
 
+@pytest.mark.parametrize("name", ["iOS18", "iOS26"])
+def test_vectors_under_a_mask_are_refused_in_words(name: str) -> None:
+    mask, vectors = link("sparse", None), Link("lut", 4, (8, 4), (1, 1), vector=2)
+    assert DIALECTS[name].refuse([mask, vectors]) == f"{name} has no sparse tables of vectors"
+    assert DIALECTS[name].refuse([vectors]) is None and DIALECTS[name].refuse([mask, link("lut", 4)]) is None
+
+
 KINDS = ("dense", "lut", "affine", "sparse", "cast")
 # As coremltools' joint compression writes them, and tables over whole numbers.
 NESTED = {

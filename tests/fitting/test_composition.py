@@ -52,6 +52,11 @@ CHAINS = {
         st.builds(fit_affine, **NUMBERS, inside=st.just("lut")),
     ),
 }
+AROUND: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
+    "lut": st.tuples(st.builds(fit_lut, **TABLES)),
+    "affine": st.tuples(st.builds(fit_affine, **NUMBERS)),
+    "lut>affine": CHAINS["lut>affine"],
+}
 
 
 def composed(array: np.ndarray, *fits: Any, found: Encoding | None = None) -> FittedWeight:
@@ -186,6 +191,44 @@ def test_what_a_model_has_already_is_encoded_further() -> None:
     result = composed(array, Found("sparse"), fit_lut(nbits=2, inside="sparse"), found=found)
     assert kinds(result.encoding) == ["sparse", "lut"] and result.encoding.mask == found.mask
     assert np.array_equal(result.encoding.decode(), array) and result.quality.squared_error == 0
+
+
+@pytest.mark.parametrize("chain", [("lut",), ("affine",), ("lut", "affine")], ids=str)
+@FLOATS
+@FEW
+@given(data=st.data(), threshold=st.floats(0, 4), in_model=st.booleans())
+def test_what_is_pruned_around_keeps_its_numbers(
+    chain: Any, dtype: Any, data: st.DataObject, threshold: float, in_model: bool
+) -> None:
+    array = data.draw(arrays(dtype))
+    fits = data.draw(AROUND[">".join(chain)])
+    before = composed(array, *fits)
+    prune = prune_weights(threshold=threshold, around=chain[0])
+    if in_model:
+        array = before.encoding.decode()
+        result = composed(array, prune, *map(Found, chain), found=before.encoding)
+        assert result.encoding.inner is before.encoding
+    else:
+        result = composed(array, prune, *fits)
+        assert result.encoding.inner == before.encoding
+    seen = before.encoding.decode()
+    expected = [[x if abs(float(x)) > threshold else 0 for x in row] for row in seen]
+    assert decoded(result.encoding).tolist() == np.array(expected, dtype).tolist()
+    lost = np.abs(array.astype(np.float64) - np.array(expected, np.float64))
+    assert result.quality.max_error == lost.max()
+    assert result.quality.squared_error == pytest.approx(np.square(lost).sum(), rel=1e-12, abs=0)
+
+
+def test_numbers_may_be_fitted_in_a_table_that_a_model_has_and_that_is_pruned() -> None:
+    array = np.array([[0.5, 0, 2, 1], [0, 0, -1, 1]], np.float32)
+    table = composed(array, fit_lut(nbits=2)).encoding
+    numbers = fit_affine(inside="lut", granularity=PerTensor())
+    result = composed(
+        table.decode(), prune_weights(sparsity=0.5, around="lut"), Found("lut"), numbers, found=table
+    )
+    assert kinds(result.encoding) == ["sparse", "lut", "affine"]
+    seen, whole = result.encoding.decode(), composed(table.decode(), Found("lut"), numbers, found=table)
+    assert np.count_nonzero(seen) <= 4 and (seen[seen != 0] == whole.encoding.decode()[seen != 0]).all()
 
 
 def test_nothing_is_nested_where_it_does_not_belong() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,8 @@ PRUNED = st.builds(prune_weights, sparsity=st.sampled_from([0.0, 0.1, 0.5, 0.77,
     [prune_weights(n_m=(1, 2)), prune_weights(sparsity=0.6, block_size=2, along="input")]
 )
 
+AROUND_TABLES, AROUND_NUMBERS = (PRUNED.map(partial(evolve, around=kind)) for kind in ("lut", "affine"))
+
 
 def inside(kind: str) -> dict[str, Any]:
     return {"inside": st.just(kind)}
@@ -89,6 +92,8 @@ CHAINS: dict[str, list[st.SearchStrategy[tuple[Any, ...]]]] = {
         st.tuples(PRUNED, numbers(GRANULARITIES, (4, 8), **inside("sparse"))),
         st.tuples(IOS18_TABLES, numbers([PerTensor(), PerChannel()], (4, 8), **inside("lut"))),
         st.tuples(numbers(GRANULARITIES, (4, 8)), tables(GRANULARITIES, (1, 2, 3), **inside("affine"))),
+        st.tuples(AROUND_TABLES, IOS18_TABLES),
+        st.tuples(AROUND_NUMBERS, numbers(GRANULARITIES, (8,))),  # so fine that nothing becomes zero
         st.tuples(
             PRUNED,
             tables(GRANULARITIES, (1, 2, 3), **inside("sparse")),
@@ -179,6 +184,7 @@ def test_ios16_stores_a_zero_point_with_each_scale(name: str, nbytes: int) -> No
         (fit_lut(mode="unique"), fit_affine(inside="lut")),
         (Found("sparse"), fit_lut(nbits=4, inside="sparse")),
         (Found("lut"), fit_affine(inside="lut")),
+        (prune_weights(sparsity=0.5, around="lut"), Found("lut")),
     ],
     ids=repr,
 )
@@ -188,8 +194,16 @@ def test_nothing_is_predicted_where_the_data_tell(fits: Any) -> None:
     assert DIALECTS["iOS16"].stored_bytes(links(weight, fits), weight) is None
 
 
-def test_nothing_is_predicted_inside_what_a_model_has() -> None:
-    weight, fits = weight_of((4, 6)), (Found("affine"), fit_lut(nbits=4, inside="affine"))
+@pytest.mark.parametrize(
+    "fits",
+    [
+        (Found("affine"), fit_lut(nbits=4, inside="affine")),
+        (prune_weights(sparsity=0.5, around="affine"), Found("affine")),
+    ],
+    ids=repr,
+)
+def test_nothing_is_predicted_of_what_a_model_has(fits: Any) -> None:
+    weight = weight_of((4, 6))
     plan = Plan((Row(evolve(weight, encoded="constexpr_blockwise_shift_scale"), Replaced(fits)),))
     (row,) = settle(plan, Course("iOS18", "iOS18", None)).rows
     assert isinstance(row.entry, Replaced) and row.entry.nbytes is None

@@ -69,7 +69,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], 
 
 
 def run(chain: Any, source: Any, out: Path | None) -> tuple[Any, Plan]:
-    outermost = chain[0].encoding
+    outermost = "sparse" if getattr(chain[-1], "around", None) else chain[0].encoding
     steps = [select_weights(threshold=8), *chain, PASSES[f"replace_const_with_{outermost}"]()]
     return apply(Pipeline(*steps), source, out)
 
@@ -183,6 +183,12 @@ NESTED: list[tuple[Any, ...]] = [
     (fit_affine(nbits=4), fit_lut(nbits=3, inside="affine")),
     (fit_affine(signed=False), fit_lut(nbits=6, granularity=PerChannel(), inside="affine")),
     (fit_affine(mode="linear_symmetric", granularity=PerTensor()), fit_lut(nbits=3, inside="affine")),
+    (fit_lut(nbits=3), prune_weights(sparsity=0.6, around="lut")),
+    (fit_lut(nbits=8, granularity=PerChannel()), prune_weights(n_m=(2, 4), around="lut")),
+    (fit_lut(nbits=4), fit_affine(inside="lut"), prune_weights(threshold=0.1, around="lut")),
+    (fit_affine(), prune_weights(sparsity=0.5, block_size=4, around="affine")),
+    (fit_affine(nbits=4, granularity=PerBlock(8)), prune_weights(sparsity=0.5, around="affine")),
+    (fit_affine(mode="linear_symmetric"), prune_weights(sparsity=1, around="affine")),
     (fit_lut(nbits=4, per_channel_scale=True),),
     (fit_lut(nbits=2, per_channel_scale=True, granularity=PerGroupedChannel(8)),),
 ]
@@ -202,6 +208,8 @@ def test_one_inside_another(dtype: type, release: str, packages: Any, tmp_path: 
     for number, chain in enumerate(NESTED):
         (tmp_path / str(number)).mkdir()
         check(chain, dtype, release, packages, tmp_path / str(number), legal=release == "iOS18")
+    vectors = (fit_lut(nbits=4, cluster_dim=2), prune_weights(sparsity=0.5, around="lut"))
+    check(vectors, dtype, release, packages, tmp_path, legal=False)
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -219,10 +227,11 @@ def test_inside_what_a_model_has_already(dtype: type, release: str, packages: An
         folder = tmp_path / str(number)
         folder.mkdir()
         source, edited = packages[dtype.__name__, release], program(dtype, release)
-        store = PASSES[f"replace_const_with_{chain[0].encoding}"]()
-        for step, fit in enumerate(chain):
+        stores = [chain[0].encoding] * (len(chain) - 1)
+        stores.append("sparse" if getattr(chain[-1], "around", None) else chain[0].encoding)
+        for step, (fit, store) in enumerate(zip(chain, stores, strict=True)):
             before = read_weights(source)["w"]
-            pipeline = Pipeline(select_weights(threshold=8), fit, store)
+            pipeline = Pipeline(select_weights(threshold=8), fit, PASSES[f"replace_const_with_{store}"]())
             source, plan = apply(pipeline, source, folder / f"{step}.mlpackage")
             check_stated(plan, before, seen_by_coremltools(read_by_coremltools(source)))
             edited, _ = apply(pipeline, edited)

@@ -18,6 +18,7 @@ from milpass.dialects.ios18.dense import (
 )
 from milpass.dialects.ios18.sparse import read_sparse, spell_sparse
 from milpass.dialects.values import spell_dense
+from milpass.links import Link
 
 # encoding -> the numbers of bits that the format can say
 LEGAL: dict[str, tuple[int, ...]] = {
@@ -39,6 +40,12 @@ NESTS = frozenset(
     }
 )
 
+
+def _scalars_under_a_mask(outer: Link, inner: Link) -> str | None:
+    """A mask is of single elements here; that of vectors would have to be told by them."""
+    return "no sparse tables of vectors" if outer.encoding == "sparse" and inner.vector > 1 else None
+
+
 IOS18 = Dialect(
     "iOS18",
     spells={
@@ -57,5 +64,6 @@ IOS18 = Dialect(
     },
     legal=LEGAL,
     nests=NESTS,
+    joints=(_scalars_under_a_mask,),
 )
 IOS26 = evolve(IOS18, name="iOS26")
