@@ -106,7 +106,7 @@ def _pruning(joint: bool, **asked: Any) -> list[Pass]:
     """Pruning of plain weights, or else of what a model holds as tables or whole numbers."""
     if not joint:
         return [prune_weights(**asked)]
-    return [prune_weights(**{**asked, "around": around}) for around in ("lut", "affine")]
+    return [prune_weights(**asked, around=around) for around in ("lut", "affine")]
 
 
 _FITS: dict[type, Callable[[Any, int | None, bool], list[Pass]]] = {

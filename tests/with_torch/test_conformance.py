@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 
 import pytest
 
@@ -25,7 +24,6 @@ SAMPLE = [
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Core ML predicts, and the tests look")
-@pytest.mark.skipif(find_spec("milpass.compat") is None, reason="milpass.compat is not there yet")
 def test_a_sample_passes_with_either() -> None:
     results = run(["theirs", "ours"], SAMPLE)
     found = compare(results["theirs"], results["ours"], known_exceptions(), whole=False)
