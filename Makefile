@@ -50,7 +50,7 @@ check: $(VENV)/.dev  ## style, types, import directions
 	$(BIN)/python docs/generate.py --check
 
 performance: $(VENV)/.bench  ## docs/performance.md and its plots, anew: ten minutes
-	$(BIN)/python -m benchmarks fit process formats limits ranges scaling --quick --json build/performance.json || true
+	$(BIN)/python -m benchmarks fit process formats limits ranges scaling dropin --quick --json build/performance.json || true
 	$(BIN)/python -m benchmarks.page build/performance.json
 
 bench: $(VENV)/.bench  ## ours against coremltools, side by side
