@@ -14,7 +14,8 @@ EXIT_CODES: dict[int, str] = {
     2: "wrong usage, or a destination that cannot be written",
     3: "nothing compressed: nothing chosen, or all skipped; nothing is written",
     4: "the model cannot be read",
-    130: "interrupted; nothing is written",
+    130: "interrupted (SIGINT, Ctrl-C); nothing is written, or the message says what was",
+    143: "terminated (SIGTERM); as 130",
 }
 
 

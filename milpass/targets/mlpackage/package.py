@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from milpass.errors import ModelError, UsageError
 from milpass.records import Record, Result, Value
 from milpass.targets.mlpackage.blobs import BlobFile
-from milpass.targets.mlpackage.destination import destination
+from milpass.targets.mlpackage.destination import destination, is_temporary
 from milpass.targets.mlpackage.edit import PackageEdit
 from milpass.targets.mlpackage.layout import Layout, unreadable
 from milpass.targets.mlpackage.survey import ProgramSurvey
+from milpass.targets.mlpackage.unchanged import InputFiles
 from milpass.targets.mlpackage.values import from_blob, from_immediate, tensor_type
 from milpass.targets.opsets import program_format, redefined
 from milpass.targets.protobuf import parse_model
@@ -30,8 +31,9 @@ class Package(Surveyed):
 
     _survey: ProgramSurvey
 
-    def __init__(self, layout: Layout, model: Any) -> None:
+    def __init__(self, layout: Layout, model: Any, inputs: InputFiles | None = None) -> None:
         self._layout = layout
+        self._inputs = inputs or InputFiles()
         self._model = model
         self._check_kind()
         self._survey = ProgramSurvey.of(self._model.mlProgram)
@@ -46,7 +48,9 @@ class Package(Surveyed):
     def at(cls, path: Path) -> Package:
         """The package at a path."""
         layout = Layout.of(path)
-        return cls(layout, parse_model(layout.existing(layout.model).read_bytes(), str(path)))
+        inputs = InputFiles()
+        model = inputs.opening(layout.existing(layout.model)).read_bytes()
+        return cls(layout, parse_model(model, str(path)), inputs)
 
     def _check_kind(self) -> None:
         kind = self._model.WhichOneof("Type")
@@ -95,6 +99,7 @@ class Package(Surveyed):
 
     def record(self, weight: Weight) -> Record:
         """The operation that stores an already encoded weight, its values as views of the file."""
+        self._inputs.check()
         return self._record(self._encoded[weight.key], {})
 
     def _record(self, op: Operation, known: dict[int, Record]) -> Record:
@@ -137,15 +142,22 @@ class Package(Surveyed):
     def editing(self, out: Path | None, *, overwrite: bool, raise_to: str | None) -> Iterator[PackageEdit]:
         """Write a copy of the package to `out`; the opened package can be edited once."""
         assert out is not None
-        with destination(out, source=self.path, overwrite=overwrite) as folder:
-            edit = PackageEdit(folder, self._layout, self._model, self._survey, self._file)
+        lasting = not is_temporary(out)
+        with destination(out, source=self.path, overwrite=overwrite, lasting=lasting) as folder:
+            edit = PackageEdit(folder, self._layout, self._model, self._survey, self._reading)
             with edit:
                 yield edit
                 edit.finish(raise_to)
+            self._inputs.check()
+
+    def _reading(self, name: str) -> BlobFile:
+        """A weight file for its values: a mapped file that was cut short ends the process that reads on."""
+        self._inputs.check()
+        return self._file(name)
 
     def _file(self, name: str) -> BlobFile:
         if name not in self._files:
-            path = self._layout.existing(self._layout.weight_file(name))
+            path = self._inputs.opening(self._layout.existing(self._layout.weight_file(name)))
             self._files[name] = BlobFile(path, str(path))
         return self._files[name]
 
@@ -208,6 +220,7 @@ class Package(Surveyed):
         self._value(message, weight.name)
 
     def _load(self, message: Any, name: str) -> NDArray[Any]:
+        self._inputs.check()
         value = self._value(message, name)
         return value.data.reshape(value.shape)
 
