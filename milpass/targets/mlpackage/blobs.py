@@ -128,7 +128,9 @@ class BlobWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self._file.seek(0)
-            self._file.write(_HEADER.pack(self._count, VERSION))
-        self._file.close()
+        try:
+            if kind is None:
+                self._file.seek(0)
+                self._file.write(_HEADER.pack(self._count, VERSION))
+        finally:
+            self._file.close()  # on a full disk, too: an open file would keep what room there was

@@ -13,6 +13,7 @@ from milpass.targets.mlpackage.layout import MANIFEST
 from milpass.targets.mlpackage.leftovers import PARTIAL, REPLACED, Beside, new_token
 from milpass.targets.mlpackage.lock import Locked, locked
 from milpass.targets.mlpackage.moving import move_into_place, sync, sync_names
+from milpass.targets.mlpackage.shield import shielded
 
 TEMPORARY = "milpass-"
 
@@ -70,22 +71,30 @@ def destination(out: Path, *, source: Path, overwrite: bool, lasting: bool = Tru
             check_vacant(out, overwrite=overwrite)
             if alone:
                 beside.remove()
-            try:
-                folder = beside.place(token, PARTIAL)
-                folder.mkdir()
+            with _partial(beside, token) as folder:
                 yield folder
                 if lasting:
                     sync(folder)
-                check_vacant(out, overwrite=overwrite)  # it may have come to be in the meantime
-                move_into_place(folder, beside.out, beside.place(token, REPLACED))
-                if lasting:
-                    sync_names(beside.out.parent)
-            finally:
-                with suppress(OSError):
-                    beside.restore(token)
-                    beside.remove(token)
+                with shielded():
+                    check_vacant(out, overwrite=overwrite)  # it may have come to be in the meantime
+                    move_into_place(folder, beside.out, beside.place(token, REPLACED))
+                    if lasting:
+                        sync_names(beside.out.parent)
     except Locked:
         remedy = "Wait until it has ended, or name another destination"
         raise _refusal(out, "one that another run is writing", "it for itself", remedy) from None
     except OSError as error:
         raise _refusal(out, error.strerror or str(error), "room and permission to write") from error
+
+
+@contextmanager
+def _partial(beside: Beside, token: str) -> Iterator[Path]:
+    """The folder of a run; in the end nothing of the run is left beside the destination."""
+    folder = beside.place(token, PARTIAL)
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        with shielded(), suppress(OSError):
+            beside.restore(token)
+            beside.remove(token)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from milpass.targets.mlpackage.shield import shielded
+
 # Said by file systems that have no locks, some of those that lie on another machine.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP}
 
@@ -24,18 +26,23 @@ def locked(path: Path) -> Iterator[bool]:
     `flock` is the kernel's: it ends with the process that holds it, however that ends, on Linux and macOS
     alike; unlike `lockf` it also keeps two threads of one process apart.
     """
-    file = _opened(path)
-    held = file is not None
+    file = None
     try:
-        yield held
+        with shielded():
+            file = _opened(path)
+        yield file is not None
     finally:
         if file is not None:
-            with suppress(OSError):
-                path.unlink()  # before the lock is let go of: whoever has it owns the name
-            with suppress(OSError):
-                # Closing would not do where a child has inherited the file.
-                fcntl.flock(file, fcntl.LOCK_UN)
-            os.close(file)
+            with shielded():
+                _release(file, path)
+
+
+def _release(file: int, path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()  # before the lock is let go of: whoever has it owns the name
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_UN)  # closing would not do where a child has inherited the file
+    os.close(file)
 
 
 def _opened(path: Path) -> int | None:
