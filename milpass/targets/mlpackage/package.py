@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from milpass.errors import ModelError, UsageError
 from milpass.records import Record, Result, Value
+from milpass.targets.base import Check
 from milpass.targets.mlpackage.blobs import BlobFile
 from milpass.targets.mlpackage.destination import destination
 from milpass.targets.mlpackage.edit import PackageEdit
@@ -134,7 +135,9 @@ class Package(Surveyed):
         return found
 
     @contextmanager
-    def editing(self, out: Path | None, *, overwrite: bool, raise_to: str | None) -> Iterator[PackageEdit]:
+    def editing(
+        self, out: Path | None, *, overwrite: bool, raise_to: str | None, check: Check | None = None
+    ) -> Iterator[PackageEdit]:
         """Write a copy of the package to `out`; the opened package can be edited once."""
         assert out is not None
         with destination(out, source=self.path, overwrite=overwrite) as folder:
@@ -142,6 +145,12 @@ class Package(Surveyed):
             with edit:
                 yield edit
                 edit.finish(raise_to)
+            if check:
+                check(self._reopened(), Package.at(folder))
+
+    def _reopened(self) -> Package:
+        """The package as it stands on disk: the message of this one has been edited."""
+        return Package.at(self.path)
 
     def _file(self, name: str) -> BlobFile:
         if name not in self._files:
