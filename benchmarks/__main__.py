@@ -22,6 +22,7 @@ from benchmarks import (
     ranges,
     scaling,
     startup,
+    work,
 )
 from benchmarks.rows import Row, markdown
 
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
     "scaling": scaling.rows,
     "conversion": conversion.rows,
     "dropin": dropin.rows,
+    "work": work.rows,
 }
 # Those that run where none is named: minutes, not tens of minutes.
 COMMON = ("fit", "process", "startup", "optimum")
