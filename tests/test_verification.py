@@ -14,12 +14,14 @@ import milpass
 from milpass import (
     fit_affine,
     fit_lut,
+    paging,
     prune_weights,
     replace_const_with_affine,
     replace_const_with_lut,
     replace_const_with_sparse,
     select_weights,
 )
+from milpass.dialects import values
 from milpass.encodings import Dense, Indices, Lut
 from milpass.errors import VerificationError
 from milpass.fitting.measuring import measured
@@ -38,11 +40,11 @@ def damaging(monkeypatch: pytest.MonkeyPatch, which: Callable[[int, np.ndarray],
     """Let the writer flip a bit of the blobs of a kind."""
     append = blobs.BlobWriter.append
 
-    def damaged(self: Any, code: int, data: Any, padding: int = 0) -> int:
+    def damaged(self: Any, code: int, nbytes: int, pieces: Any, padding: int = 0) -> int:
+        data = np.concatenate([np.ascontiguousarray(piece).reshape(-1).view(np.uint8) for piece in pieces])
         if which(code, data):
-            data = np.array(data)
-            data.view(np.uint8)[byte] ^= 1
-        return append(self, code, data, padding)
+            data[byte] ^= 1
+        return append(self, code, nbytes, [data], padding)
 
     monkeypatch.setattr(blobs.BlobWriter, "append", damaged)
 
@@ -73,6 +75,21 @@ def test_verified_or_not_the_same_bytes_are_written(name: str, release: str, tmp
     for verify in (True, False):
         out = tmp_path / f"{verify}.mlpackage"
         milpass.apply(PIPELINES[name], DIGITS, out, target=release, verify=verify)
+        written.append({p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()})
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("release", ["iOS16", "iOS18"])
+@pytest.mark.parametrize("nbits", [1, 4, 6, 8])
+def test_indices_packed_while_they_are_written_are_the_same_bytes(
+    release: str, nbits: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pipeline, written = select_weights(512) | fit_lut(nbits=nbits) | replace_const_with_lut(), []
+    for many in (1 << 25, 1):
+        monkeypatch.setattr(values, "MANY", many)
+        monkeypatch.setattr(paging, "LARGE", 1 << 12 if many == 1 else 1 << 26)
+        out = tmp_path / f"{many}.mlpackage"
+        milpass.apply(pipeline, DIGITS, out, target=release)
         written.append({p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()})
     assert written[0] == written[1]
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from milpass import kernels
 from milpass.encodings import Dense, Encoding, Lut
 from milpass.fitting.fitted import Quality
+from milpass.paging import let_go
 
 # Elements that are compared at a time: a multiple of 8, so that indices of a part are whole bytes.
 PART = 1 << 18
@@ -52,6 +53,7 @@ def _compare_table(patterns: NDArray[np.uint16], encoding: Any, sums: NDArray[np
     for part in _parts(patterns.size):
         indices = encoding.indices.part(part.start, part.stop)
         kernels.errors.compare_indexed(patterns[part], _reals(), indices, entries, sums)
+        let_go(patterns, patterns[part])
 
 
 @cache
