@@ -16,6 +16,7 @@ from benchmarks import (
     formats,
     limits,
     machine,
+    memory,
     models,
     optimum,
     process,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
     "conversion": conversion.rows,
     "dropin": dropin.rows,
     "work": work.rows,
+    "memory": memory.rows,
 }
 # Those that run where none is named: minutes, not tens of minutes.
 COMMON = ("fit", "process", "startup", "optimum")
