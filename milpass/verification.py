@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isclose
 from typing import Any
 
@@ -13,8 +13,10 @@ from milpass.encodings import Dense, Encoding
 from milpass.errors import VerificationError
 from milpass.fitting.measuring import measured
 from milpass.legality import dialect_of
+from milpass.paging import release
 from milpass.plan import Plan, Replaced, Row
 from milpass.reading import decoded
+from milpass.records import Record, Result, Value
 from milpass.scheduling import in_order
 from milpass.targets import Target
 from milpass.weight import Key, Weight
@@ -51,6 +53,18 @@ class _Check:
         before, after = self._sources[row.weight.key], self._copies.get(row.weight.key)
         if after is None:
             raise _failed(row.weight, "no such constant in the copy", "the constant")
+        self._compare(row, before, after)
+        self._let_go(self._source, before)
+        self._let_go(self._written, after)
+
+    def _let_go(self, target: Target, weight: Weight) -> None:
+        """What has been compared is not kept mapped."""
+        for value in stored(target.record(weight)) if weight.encoded else ():
+            release(value.data)
+        if not weight.encoded:
+            release(weight.load())
+
+    def _compare(self, row: Row, before: Weight, after: Weight) -> None:
         if isinstance(row.entry, Replaced) and row.entry.result:
             self._stored_anew(row, before, after)
         else:
@@ -86,6 +100,15 @@ class _Check:
         values = (decoded(self._source, before), decoded(self._written, after))
         if not _same_bytes(*values):
             raise _failed(before, "other values than before", "the same bytes")
+
+
+def stored(record: Record) -> Iterator[Value]:
+    """The stored operands of a record and of those that it nests."""
+    for operand in record.operands.values():
+        if isinstance(operand, Result):
+            yield from stored(operand.record)
+        else:
+            yield operand
 
 
 def _same_bytes(left: NDArray[Any], right: NDArray[Any]) -> bool:

@@ -26,8 +26,8 @@ def measured(
     if importance is not None:
         return _weighed(array.reshape(-1), encoding.decode().reshape(-1), importance.reshape(-1))
     flat, sums = np.ascontiguousarray(array).reshape(-1), np.zeros(3)
-    if flat.dtype == np.float16 and _is_one_table(encoding):
-        _compare_table(flat.view(np.uint16), encoding, sums)
+    if _is_one_table(encoding):
+        _compare_table(flat, encoding, sums)
     else:
         seen = encoding.decode().reshape(-1)
         for part in _parts(flat.size):
@@ -47,13 +47,16 @@ def _is_one_table(encoding: Encoding) -> bool:
     return encoding.vector_axis is None and set(encoding.inner.shape[:-2]) <= {1}
 
 
-def _compare_table(patterns: NDArray[np.uint16], encoding: Any, sums: NDArray[np.float64]) -> None:
-    """Compare bit patterns with entries, part by part, so that nothing as large as the weight is made."""
+def _compare_table(flat: NDArray[Any], encoding: Any, sums: NDArray[np.float64]) -> None:
+    """Compare values with entries, part by part, so that nothing as large as the weight is made."""
     entries = encoding.inner.decode().reshape(-1).astype(np.float32)
-    for part in _parts(patterns.size):
-        indices = encoding.indices.part(part.start, part.stop)
-        kernels.errors.compare_indexed(patterns[part], _reals(), indices, entries, sums)
-        let_go(patterns, patterns[part])
+    for part in _parts(flat.size):
+        values, indices = flat[part], encoding.indices.part(part.start, part.stop)
+        if values.dtype == np.float16:
+            kernels.errors.compare_indexed(values.view(np.uint16), _reals(), indices, entries, sums)
+        else:
+            kernels.errors.compare(values.astype(np.float32, copy=False), entries[indices], sums)
+        let_go(flat, values)
 
 
 @cache
