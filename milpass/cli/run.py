@@ -54,6 +54,7 @@ def _applied(pipeline: Pipeline, options: RunOptions) -> Plan:
             overwrite=options.overwrite,
             threads=options.threads,
             progress=report,
+            verify=options.verify,
         )[1]
 
 

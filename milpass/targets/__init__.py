@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from milpass.errors import ModelError, UsageError
-from milpass.targets.base import Edit, Target
+from milpass.targets.base import Check, Edit, Target
 from milpass.targets.mlpackage import LoadedModel, Package, is_loaded_model
 from milpass.targets.program import ProgramTarget, is_program
 
@@ -41,4 +41,4 @@ def open_target(model: Any) -> Target:
         ) from None
 
 
-__all__ = ["Edit", "Target", "open_target"]
+__all__ = ["Check", "Edit", "Target", "open_target"]

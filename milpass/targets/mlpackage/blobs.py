@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -103,14 +104,15 @@ class BlobWriter:
         self._end = _HEADER.size
         self._count = 0
 
-    def append(self, code: int, data: NDArray[Any], padding: int = 0) -> int:
-        """Write a blob and give the offset of its metadata."""
+    def append(self, code: int, nbytes: int, pieces: Iterable[NDArray[Any]], padding: int = 0) -> int:
+        """Write a blob of so many bytes and give the offset of its metadata."""
         self._pad()
         offset = self._end
         start = offset + _METADATA.size
-        self._file.write(_METADATA.pack(SENTINEL, code, data.nbytes, start, padding))
-        self._file.write(np.ascontiguousarray(data).data.cast("B"))
-        self._end = start + data.nbytes
+        self._file.write(_METADATA.pack(SENTINEL, code, nbytes, start, padding))
+        for piece in pieces:
+            self._file.write(np.ascontiguousarray(piece).data.cast("B"))
+        self._end = start + nbytes
         self._count += 1
         return offset
 

@@ -59,6 +59,10 @@ class LoadedModel(Package):
         self._loaded = model
         super().__init__(_layout(model), model.get_spec())
 
+    def _reopened(self) -> Package:
+        """The model as it stands in memory."""
+        return LoadedModel(self._loaded)
+
     @property
     def name(self) -> str:
         """How errors name the model."""

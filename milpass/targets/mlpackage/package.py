@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from milpass.errors import ModelError, UsageError
 from milpass.records import Record, Result, Value
+from milpass.targets.base import Check
 from milpass.targets.mlpackage.blobs import BlobFile
 from milpass.targets.mlpackage.destination import destination, is_temporary
 from milpass.targets.mlpackage.edit import PackageEdit
@@ -139,7 +140,9 @@ class Package(Surveyed):
         return found
 
     @contextmanager
-    def editing(self, out: Path | None, *, overwrite: bool, raise_to: str | None) -> Iterator[PackageEdit]:
+    def editing(
+        self, out: Path | None, *, overwrite: bool, raise_to: str | None, check: Check | None = None
+    ) -> Iterator[PackageEdit]:
         """Write a copy of the package to `out`; the opened package can be edited once."""
         assert out is not None
         lasting = not is_temporary(out)
@@ -149,6 +152,15 @@ class Package(Surveyed):
                 yield edit
                 edit.finish(raise_to)
             self._inputs.check()
+            if check:
+                try:
+                    check(self._reopened(), Package.at(folder))
+                finally:
+                    self._inputs.check()  # a copy of something else than there is now fails for that reason
+
+    def _reopened(self) -> Package:
+        """The package as it stands on disk: the message of this one has been edited."""
+        return Package.at(self.path)
 
     def _reading(self, name: str) -> BlobFile:
         """A weight file for its values: a mapped file that was cut short ends the process that reads on."""
