@@ -20,6 +20,28 @@ EXIT_CODES: dict[int, str] = {
 }
 
 
+# Characters of a value in an error; a name may be as long as a model file.
+LONGEST = 1000
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """A text, the middle left out of one that is long."""
+    part = longest // 4
+    return text if len(text) <= longest else f"{text[: longest - part]} ... {text[-part:]}"
+
+
+def shown(text: str, longest: int = LONGEST) -> str:
+    """A text as it may be shown in one line: shortened, control characters as escapes."""
+    text = shortened(text, longest)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(shown(line) for line in shortened(text).splitlines())
+
+
 class MilpassError(Exception):
     """Any refusal of milpass, in one line.
 
@@ -32,8 +54,8 @@ class MilpassError(Exception):
         self, what: str, *, who: str, cannot: str, got: str, needs: str, remedy: str | None = None
     ) -> None:
         closing = f" {remedy}." if remedy else ""
-        message = f"{what}: {who} cannot {cannot}: got {got}, needs {needs}.{closing}"
-        super().__init__(" ".join(message.splitlines()))
+        parts = (_one_line(part) for part in (what, who, cannot, got, needs, closing))
+        super().__init__("{}: {} cannot {}: got {}, needs {}.{}".format(*parts))
 
 
 class MilpassWarning(UserWarning):

@@ -16,8 +16,9 @@ from milpass.dialects import Dialect
 from milpass.encodings import Encoding
 from milpass.errors import ModelError, NothingCompressed, UsageError
 from milpass.fitting.fitted import FittedWeight, Mistake, NotFittable, Quality
-from milpass.legality import Course, dialect_of
+from milpass.legality import Course
 from milpass.plan import Entry, Plan, Replaced, Result, Row, Skipped, outcome
+from milpass.reading import encoding_of
 from milpass.records import Record
 from milpass.scheduling import in_order
 from milpass.targets import Target
@@ -51,6 +52,19 @@ class Work:
 
     def done(self, job: Job) -> tuple[Record | None, Entry]:
         """What stores the job's weight, None where its values forbid it, and its entry."""
+        try:
+            return self._done(job)
+        except MemoryError:
+            raise ModelError(
+                f"{self.target.name}, constant {job.weight.name}",
+                who="milpass",
+                cannot="work on its values",
+                got=f"too little memory for {job.weight.size:,} of them",
+                needs="more of it",
+                remedy="Or fewer threads",
+            ) from None
+
+    def _done(self, job: Job) -> tuple[Record | None, Entry]:
         weight, entry = job.weight, job.rows[0].entry
         if not isinstance(entry, Replaced):
             return self._spelled_anew(weight), entry
@@ -77,10 +91,8 @@ class Work:
 
     def _found(self, weight: Weight) -> Encoding:
         """How a weight is compressed in the model."""
-        dialect = dialect_of(self.target)
-        assert dialect is not None
         try:
-            return dialect.read(self.target.record(weight))
+            return encoding_of(self.target, weight)
         except ValueError as error:
             raise ModelError(
                 f"{self.target.name}, constant {weight.name}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from math import isqrt
 from typing import Any
 
 from attrs import Attribute, AttrsInstance, field, fields, frozen
@@ -157,7 +158,8 @@ def _divided(size: int, axis: int, shape: tuple[int, ...]) -> int:
     length = shape[axis]
     if length % size == 0:
         return length // size
-    fitting = [n for n in range(1, length + 1) if length % n == 0]
+    low = [n for n in range(1, isqrt(length) + 1) if length % n == 0]
+    fitting = sorted({*low, *(length // n for n in low)})
     nearest = [max(n for n in fitting if n < size), *(n for n in fitting if n > size)][:2]
     raise Ungroupable(
         f"groups of {size} do not divide the {length} channels of axis {axis}: "

@@ -175,7 +175,7 @@ def cells(row: Row) -> tuple[str, ...]:
         "x".join(map(str, weight.shape)) or "scalar",
         f"{weight.nbytes:,}",
         f"{row.nbytes:,}" if sized else "",
-        f"{8 * row.nbytes / weight.size:.2f}" if sized else "",
+        f"{8 * row.nbytes / weight.size:.2f}" if sized and weight.size else "",
         f"{result.snr:.1f}" if result else "",
         f"{result.max_error:.2g}" if result else "",
         outcome(entry),

@@ -7,6 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from milpass.encodings import Encoding
+from milpass.errors import ModelError
 from milpass.legality import dialect_of
 from milpass.targets import Target, open_target
 from milpass.weight import Weight
@@ -23,9 +25,21 @@ def read_weights(model: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
 
 def decoded(target: Target, weight: Weight) -> NDArray[Any]:
     """The values that a weight's readers see; raises `ValueError` for an encoding not known yet."""
-    if not weight.encoded:
-        return weight.load()
+    try:
+        return encoding_of(target, weight).decode() if weight.encoded else weight.load()
+    except MemoryError:
+        raise ModelError(
+            f"{target.name}, constant {weight.name}",
+            who="milpass",
+            cannot="read its values",
+            got=f"too little memory for {weight.size:,} of them",
+            needs="more of it",
+        ) from None
+
+
+def encoding_of(target: Target, weight: Weight) -> Encoding:
+    """How a model stores a weight that is compressed; raises `ValueError` for an encoding not known yet."""
     dialect = dialect_of(target)
     if dialect is None:
-        raise ValueError(f"{weight.name}: milpass reads no compressed constants of {target.format}")
-    return dialect.read(target.record(weight)).decode()
+        raise ValueError(f"a constant compressed as {target.format} has it, which milpass does not read")
+    return dialect.read(target.record(weight))

@@ -83,10 +83,15 @@ class Record:
     @property
     def nbytes(self) -> int:
         """The bytes of all stored numbers, nested ones counted, those that only describe shapes not."""
-        numbers = [operand for name, operand in self.operands.items() if name not in DESCRIBING]
-        nested = {id(n.record): n.record for n in numbers if isinstance(n, Result)}
-        plain = sum(n.nbytes for n in numbers if isinstance(n, Value))
-        return plain + sum(record.nbytes for record in nested.values())
+        waiting, counted, total = [self], {id(self)}, 0
+        while waiting:
+            record = waiting.pop()
+            numbers = [operand for name, operand in record.operands.items() if name not in DESCRIBING]
+            total += sum(n.nbytes for n in numbers if isinstance(n, Value))
+            nested = {id(n.record): n.record for n in numbers if isinstance(n, Result)}
+            waiting += [each for key, each in nested.items() if key not in counted]
+            counted |= nested.keys()
+        return total
 
 
 @frozen(eq=False)

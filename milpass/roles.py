@@ -53,6 +53,12 @@ TABLE: dict[tuple[str, str], str] = {
 }
 
 
+def _scalar(operands: Operands, name: str) -> Any:
+    """The value of an operand, None where it is an array."""
+    value = operands(name)
+    return value if getattr(value, "shape", ()) == () else None
+
+
 def _at(output: int, input: int) -> Callable[[Operands], Axes | None]:
     return lambda operands: (output, input)
 
@@ -61,7 +67,7 @@ def _matrix(flag: str, *, rows_are_outputs: bool) -> Callable[[Operands], Axes |
     """A factor of `matmul`: the last two axes, which its flag exchanges."""
 
     def axes(operands: Operands) -> Axes | None:
-        transposed = operands(flag)
+        transposed = _scalar(operands, flag)
         if transposed is None:
             return None
         return (-2, -1) if bool(transposed) != rows_are_outputs else (-1, -2)
@@ -71,7 +77,7 @@ def _matrix(flag: str, *, rows_are_outputs: bool) -> Callable[[Operands], Axes |
 
 def _rows(operands: Operands) -> Axes | None:
     """The table of `gather`, whose rows are taken from its first axis."""
-    return (0, 1) if operands("axis") == 0 else None
+    return (0, 1) if _scalar(operands, "axis") == 0 else None
 
 
 # (operation type, input) -> its axes, None where they do not tell

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
+from milpass.errors import shown
 from milpass.plan import HEADINGS, REASONS, REFUSED_AFTER_CHOICE, Plan, Replaced, Skipped, cells
-from milpass.tabulation import is_number_column, tabulate
+from milpass.tabulation import is_number_column, shown_row, tabulate
 
 
 def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False) -> None:
@@ -18,6 +19,7 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, err: b
     if not (sys.stderr if err else sys.stdout).isatty():
         click.echo(tabulate(headings, rows), err=err)
         return
+    rows = [shown_row(row) for row in rows]
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -28,13 +30,13 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, err: b
         table.add_column(heading, justify="right" if is_number_column(column) else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, markup=False, stderr=err).print(table)
+    Console(highlight=False, markup=False, emoji=False, stderr=err).print(table)
 
 
 def show_plan(plan: Plan, *, everything: bool, written: Path | None) -> None:
     """Print the chosen weights, or all, then the reasons of the others, notes, and the sum."""
     show_rows(plan, everything=everything)
-    verb = f"wrote {written}" if written else "would write"
+    verb = f"wrote {shown(str(written))}" if written else "would write"
     click.echo(f"{verb}: {len(plan.replaced)} of {len(plan.rows)} constants {_done(plan)}")
 
 
@@ -45,7 +47,8 @@ def _done(plan: Plan) -> str:
     fits = [row.entry.fits[0] for row in plan.replaced if isinstance(row.entry, Replaced)]
     if all(fit.encoding == "dense" for fit in fits):
         return f"decompressed, {after:,} bytes"
-    return f"compressed, {before:,} -> {after:,} bytes ({before / after:.2f} x smaller)"
+    ratio = f" ({before / after:.2f} x smaller)" if after else ""
+    return f"compressed, {before:,} -> {after:,} bytes{ratio}"
 
 
 def show_rows(plan: Plan, *, everything: bool, err: bool = False) -> None:
@@ -56,7 +59,7 @@ def show_rows(plan: Plan, *, everything: bool, err: bool = False) -> None:
     if not everything:
         _show_reasons(plan, err=err)
     for note in plan.notes:
-        click.echo(note, err=err)
+        click.echo(shown(note), err=err)
 
 
 def _show_reasons(plan: Plan, *, err: bool) -> None:
@@ -67,4 +70,4 @@ def _show_reasons(plan: Plan, *, err: bool) -> None:
     for code, count in Counter(entry.code for entry in skipped).most_common():
         reason = REASONS.get(code, code)
         example = "" if examples[code] == reason else f" (such as: {examples[code]})"
-        click.echo(f"{count} left as they are: {reason}{example}", err=err)
+        click.echo(shown(f"{count} left as they are: {reason}{example}"), err=err)

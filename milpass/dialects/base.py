@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from attrs import evolve, frozen
 
-from milpass.encodings import Encoding
+from milpass.encodings import Affine, Cast, Dense, Encoding, Lut, Sparse
+from milpass.encodings.dense import STORED
 from milpass.links import Link, stored_bytes
 from milpass.records import Record, Result, Value
 from milpass.weight import Weight
@@ -73,11 +74,24 @@ class Dialect:
         if record.op_type not in self.reads:
             raise ValueError(f"{record.op_type} is not read yet")
         try:
-            return self.reads[record.op_type](record, record.operands)
+            found = self.reads[record.op_type](record, record.operands)
         except KeyError as missing:
             raise ValueError(f"{record.op_type} without a stored operand {missing}") from None
         except _Nested as name:
             raise ValueError(f"{record.op_type} with a compressed operand {name}") from None
+        if (dtype_of(found), found.shape) != (record.dtype, record.shape):
+            yields = f"{record.dtype} of shape {record.shape}"
+            raise ValueError(f"{dtype_of(found)} of shape {found.shape} where {yields} is said to come")
+        return found
+
+
+def dtype_of(encoding: Encoding) -> str:
+    """The type of the values that an encoding decodes to."""
+    if isinstance(encoding, Lut | Sparse):
+        return dtype_of(encoding.inner)
+    if isinstance(encoding, Affine):
+        return STORED.get(encoding.scale.dtype.name, encoding.scale.dtype.name)
+    return encoding.dtype if isinstance(encoding, Cast | Dense) else encoding.kind
 
 
 class _Nested(Exception):

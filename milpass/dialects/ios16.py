@@ -6,12 +6,25 @@ iOS17 spells as iOS16 does.  Source: `constexpr_ops` of coremltools' iOS16 opera
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 from attrs import evolve
+from numpy.typing import NDArray
 
 from milpass.dialects.base import Dialect, Operands, value
-from milpass.dialects.values import array_of, dense, packed_bytes, plain, spell_dense, stored, text
+from milpass.dialects.values import (
+    array_of,
+    dense,
+    number,
+    numbers,
+    octets,
+    packed_bytes,
+    plain,
+    spell_dense,
+    stored,
+    text,
+)
 from milpass.encodings import Affine, Cast, Dense, Indices, Lut, Sparse
 from milpass.encodings.dense import STORED
 from milpass.links import Link
@@ -41,8 +54,8 @@ def _spell_lut(lut: Lut) -> Record:
 
 def _read_lut(record: Record, operands: Operands) -> Lut:
     """The table and the indices of a `constexpr_lut_to_dense`."""
-    table, packed = value(operands, "lut").data, value(operands, "indices").data
-    shape = tuple(int(n) for n in value(operands, "shape").data)
+    table, packed = array_of(value(operands, "lut")).reshape(-1), octets(value(operands, "indices"))
+    shape = numbers(value(operands, "shape"))
     nbits = max(int(table.size).bit_length() - 1, 0)
     if nbits not in LEGAL["lut"] or 1 << nbits != table.size or packed.size != -(-prod(shape) * nbits // 8):
         raise ValueError(f"a table of {table.size} entries with {packed.size} bytes of indices")
@@ -70,12 +83,12 @@ def _read_affine(record: Record, operands: Operands) -> Affine:
     """The values, scales and zero points of a `constexpr_affine_dequantize`."""
     data = dense(value(operands, "quantized_data"))
     rank = len(data.shape)
-    axis = int(value(operands, "axis").data[0])
+    axis = number(value(operands, "axis"))
     if not -rank <= axis < max(rank, 1):
         raise ValueError(f"axis {axis} of a tensor of rank {rank}")
     scale, zero = array_of(value(operands, "scale")), array_of(value(operands, "zero_point"))
     lengths = [1] * rank
-    if scale.size > 1 or zero.size > 1:
+    if rank and (scale.size > 1 or zero.size > 1):
         lengths[axis] = data.shape[axis]
     if {scale.size, zero.size} - {1, prod(lengths)}:
         raise ValueError(f"{scale.size} scales and {zero.size} zero points along axis {axis}")
@@ -92,8 +105,7 @@ def _spell_sparse(sparse: Sparse) -> Record:
 
 def _read_sparse(record: Record, operands: Operands) -> Sparse:
     """The mask and the values of a `constexpr_sparse_to_dense`."""
-    shape = tuple(int(n) for n in value(operands, "shape").data)
-    packed = value(operands, "mask").data
+    shape, packed = numbers(value(operands, "shape")), octets(value(operands, "mask"))
     if packed.size != -(-prod(shape) // 8):
         raise ValueError(f"{packed.size} bytes of mask for the shape {shape}")
     return under_mask(Indices.unpacked(packed, shape, 1), value(operands, "nonzero_data"))
@@ -101,12 +113,17 @@ def _read_sparse(record: Record, operands: Operands) -> Sparse:
 
 def under_mask(mask: Indices, values: Value) -> Sparse:
     """A sparse encoding of the values where the mask is set."""
+    return Sparse(mask, Dense(spread(mask, array_of(values).reshape(-1)), values.dtype))
+
+
+def spread(mask: Indices, values: NDArray[Any]) -> NDArray[Any]:
+    """Values in the places of their mask, zeros elsewhere."""
     chosen = mask.array() != 0
-    if np.count_nonzero(chosen) != values.data.size:
-        raise ValueError(f"{values.data.size} values under a mask of {np.count_nonzero(chosen)}")
-    whole = np.zeros(mask.shape, values.data.dtype)
-    whole[chosen] = values.data
-    return Sparse(mask, Dense(whole))
+    if np.count_nonzero(chosen) != values.size:
+        raise ValueError(f"{values.size} values under a mask of {np.count_nonzero(chosen)}")
+    whole = np.zeros(mask.shape, values.dtype)
+    whole[chosen] = values
+    return whole
 
 
 def spell_cast(cast: Cast) -> Record:
@@ -117,7 +134,10 @@ def spell_cast(cast: Cast) -> Record:
 
 def read_cast(record: Record, operands: Operands) -> Cast:
     """The values of a `constexpr_cast`."""
-    return Cast(dense(value(operands, "source_val")), str(value(operands, "output_dtype").data[0]))
+    wanted = value(operands, "output_dtype").data
+    if wanted.tolist() not in (["fp16"], ["fp32"]):
+        raise ValueError(f"a cast to {wanted.tolist()!r}")
+    return Cast(dense(value(operands, "source_val")), str(wanted[0]))
 
 
 def _one_table(link: Link) -> str | None:

@@ -17,6 +17,8 @@ from milpass.records import Pieces, Record, Value
 # Indices from which on they are packed while they are written.
 MANY = 1 << 25
 
+# numpy's greatest number of axes before its second release.
+MAX_RANK = 32
 _INTEGER = re.compile(r"(u?)int([1-7])$")
 
 
@@ -73,8 +75,35 @@ def unpacked(value: Value) -> Indices:
     return Indices.unpacked(value.data.view(np.uint8), value.shape, int(narrow[1]))
 
 
+def number(value: Value) -> int:
+    """The whole number that an operand holds; raises `ValueError` where it is none."""
+    (found,) = numbers(value, "one whole number") if value.data.size == 1 else (None,)
+    if found is None:
+        raise ValueError(f"{value.data.size} elements in place of one whole number")
+    return found
+
+
+def numbers(value: Value, what: str = "whole numbers") -> tuple[int, ...]:
+    """The few whole numbers that an operand holds; raises `ValueError` where it holds something else."""
+    if value.data.dtype.kind not in "iu" or value.data.size > MAX_RANK:
+        raise ValueError(f"{value.data.size} elements of {value.dtype} in place of {what}")
+    return tuple(int(each) for each in value.data)
+
+
+def octets(value: Value) -> NDArray[np.uint8]:
+    """The bytes that an operand holds packed numbers in; raises `ValueError` where it is of another type."""
+    if value.dtype != "uint8":
+        raise ValueError(f"packed numbers in {value.dtype}")
+    return value.data
+
+
 def array_of(value: Value) -> NDArray[Any]:
-    """The array that an operand holds, of its shape; types narrower than a byte as (u)int8."""
+    """The array that an operand holds, of its shape; types narrower than a byte as (u)int8.
+
+    Raises `ValueError` for text.
+    """
+    if value.data.dtype.kind not in "iuf":
+        raise ValueError(f"{value.dtype} in place of numbers")
     narrow = _INTEGER.match(value.dtype)
     if narrow is None:
         return value.data.reshape(value.shape)

@@ -36,11 +36,12 @@ class Affine(Encoding):
         return self.inner.shape
 
     def decode(self) -> NDArray[Any]:
-        """The dequantized values."""
-        values = self.inner.decode().astype(self.scale.dtype)
-        if self.offset is not None:
-            values = values - self._spread(self.offset).astype(values.dtype)
-        decoded: NDArray[Any] = self._spread(self.scale) * values
+        """The dequantized values; what a model holds may be NaN or infinite, or become so."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = self.inner.decode().astype(self.scale.dtype)
+            if self.offset is not None:
+                values = values - self._spread(self.offset).astype(values.dtype)
+            decoded: NDArray[Any] = self._spread(self.scale) * values
         return decoded
 
     def _spread(self, parameters: NDArray[Any]) -> NDArray[Any]:

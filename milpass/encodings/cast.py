@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
@@ -31,4 +32,5 @@ class Cast(Encoding):
 
     def decode(self) -> NDArray[Any]:
         """The inner's values in the other type."""
-        return self.inner.decode().astype(FLOATS[self.dtype])
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.inner.decode().astype(FLOATS[self.dtype])

@@ -29,16 +29,18 @@ def open_target(model: Any) -> Target:
             got=type(model).__name__,
             needs="the path of an .mlpackage, an MLModel, or a Program",
         )
+    if "\0" in os.fsdecode(model):
+        raise _unreadable(model, "a path with a zero byte", "the path of an .mlpackage")
     try:
-        return Package.at(Path(model))
+        return Package.at(Path(os.fsdecode(model)))
     except OSError as error:
-        raise ModelError(
-            str(model),
-            who="milpass",
-            cannot="read the model",
-            got=error.strerror or str(error),
-            needs="a package that may be read",
-        ) from None
+        raise _unreadable(model, error.strerror or str(error), "a package that may be read") from None
+    except MemoryError:
+        raise _unreadable(model, "too little memory for its files", "more of it") from None
+
+
+def _unreadable(model: str | os.PathLike[str], got: str, needs: str) -> ModelError:
+    return ModelError(os.fsdecode(model), who="milpass", cannot="read the model", got=got, needs=needs)
 
 
 __all__ = ["Check", "Edit", "Target", "open_target"]

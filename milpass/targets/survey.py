@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from milpass.graph import Graph
 
 
+# Operations in a row that only rearrange a constant and are looked through: no model has as many.
+MAX_REARRANGING = 64
+
+
 @define(eq=False)
 class Operation:
     """One operation; `live` is its home's own object, so that edits of that are edits of the model.
@@ -46,7 +50,7 @@ class Operation:
             if source.op in found:
                 continue
             users = {id(user) for result in source.op.results for user, _ in result.uses}
-            if users == {id(self)}:
+            if users == {id(self)} and not any(result.leaves_block for result in source.op.results):
                 found += [source.op, *source.op.operands()]
         return found
 
@@ -157,13 +161,15 @@ class Survey:
     def _uses(self, definition: Definition) -> Iterator[tuple[Operation, str, tuple[Operation, ...]]]:
         """Each use of a result: operation, input, and the rearranging operations in between."""
         waiting: list[tuple[Definition, tuple[Operation, ...]]] = [(definition, ())]
+        seen: set[int] = set()
         while waiting:
             current, through = waiting.pop()
             for op, name in current.uses:
-                if REARRANGING.get(op.type) == name:
-                    waiting += [(result, (*through, op)) for result in op.results]
-                else:
+                if REARRANGING.get(op.type) != name or len(through) == MAX_REARRANGING:
                     yield op, name, through
+                elif id(op) not in seen:
+                    seen.add(id(op))
+                    waiting += [(result, (*through, op)) for result in op.results]
 
     def modules(self, definition: Definition) -> frozenset[str]:
         """The source's modules that use a result, directly or through rearranging operations."""
@@ -198,6 +204,15 @@ def _axes(op: Operation, name: str, through: tuple[Operation, ...], rank: int) -
     for each in reversed(through):
         if axes is None or each.type == "cast":
             continue
-        order = each.operand("perm") if each.type == "transpose" else None
-        axes = None if order is None else (int(order[axes[0]]) % rank, int(order[axes[1]]) % rank)
+        order = _order(each.operand("perm"), rank) if each.type == "transpose" else None
+        axes = None if order is None else (order[axes[0]], order[axes[1]])
     return axes
+
+
+def _order(perm: Any, rank: int) -> list[int] | None:
+    """The axes that a transposition takes, None where its operand names others than an array's."""
+    axes = perm.tolist() if hasattr(perm, "tolist") else perm
+    if not isinstance(axes, list | tuple) or not all(isinstance(axis, int) for axis in axes):
+        return None
+    order = [axis % rank for axis in axes]
+    return order if sorted(order) == list(range(rank)) else None

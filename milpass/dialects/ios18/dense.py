@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from milpass.dialects.base import Operands, value
 from milpass.dialects.ios16 import IOS16, spell_cast
-from milpass.dialects.values import array_of, dense, packed, plain, stored, unpacked
+from milpass.dialects.values import array_of, dense, number, packed, plain, stored, unpacked
 from milpass.encodings import Affine, Cast, Dense, Encoding, Lut
 from milpass.encodings.dense import STORED
 from milpass.records import Record, Result, Value
@@ -54,14 +54,16 @@ def table_operands(lut: Lut) -> dict[str, Value | Result]:
 def read_lut(record: Record, operands: Operands) -> Lut:
     """The tables and the indices of a `constexpr_lut_to_dense`."""
     indices, table = unpacked(value(operands, "indices")), read_nested(operands["lut"])
-    *groups, entries, vector = table.shape
+    *groups, entries, vector = table.shape if len(table.shape) > 1 else (0, 0)
     if len(groups) != len(indices.shape) or entries != 1 << indices.nbits:
         raise ValueError(f"a table of shape {table.shape} for {indices.nbits}-bit indices of {indices.shape}")
     check_blocks(tuple(groups), indices.shape)
-    axis = int(value(operands, "vector_axis").data[0]) if "vector_axis" in operands and vector > 1 else None
+    axis = number(value(operands, "vector_axis")) if "vector_axis" in operands and vector > 1 else None
     if (axis is None) != (vector == 1):
         raise ValueError(f"vectors of {vector} without their axis")
-    return Lut(indices, table, axis if axis is None else axis % len(indices.shape))
+    if axis is not None and not -len(groups) <= axis < len(groups):
+        raise ValueError(f"vectors along axis {axis} of indices of shape {indices.shape}")
+    return Lut(indices, table, axis if axis is None else axis % len(groups))
 
 
 def spell_affine(affine: Affine) -> Record:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from milpass.dialects.base import Operands, value
-from milpass.dialects.ios16 import under_mask
+from milpass.dialects.ios16 import spread, under_mask
 from milpass.dialects.ios18.dense import (
     check_blocks,
     dtype_of,
@@ -92,23 +91,13 @@ def _read_lut(operands: Operands) -> Sparse:
     if len(table.shape) != len(mask.shape) + 2 or table.shape[-2:] != (1 << chosen.nbits, 1):
         raise ValueError(f"a table of shape {table.shape} for a mask of {mask.shape}")
     check_blocks(table.shape[:-2], mask.shape)
-    return Sparse(mask, Lut(Indices.of(_spread(mask, chosen.array()), chosen.nbits), table))
+    return Sparse(mask, Lut(Indices.of(spread(mask, chosen.array().reshape(-1)), chosen.nbits), table))
 
 
 def _read_affine(operands: Operands) -> Sparse:
     mask, numbers = unpacked(value(operands, "data_mask")), value(operands, "nonzero_data")
-    whole = Dense(_spread(mask, array_of(numbers)), numbers.dtype)
+    whole = Dense(spread(mask, array_of(numbers).reshape(-1)), numbers.dtype)
     return Sparse(mask, Affine(whole, *read_scales(operands, mask.shape)))
-
-
-def _spread(mask: Indices, values: NDArray[Any]) -> NDArray[Any]:
-    """Values in the places of their mask, zeros elsewhere."""
-    chosen = mask.array() != 0
-    if np.count_nonzero(chosen) != values.size:
-        raise ValueError(f"{values.size} values under a mask of {np.count_nonzero(chosen)}")
-    whole = np.zeros(mask.shape, values.dtype)
-    whole[chosen] = values
-    return whole
 
 
 _READS: dict[str, Callable[[Operands], Sparse]] = {

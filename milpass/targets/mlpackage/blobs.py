@@ -32,11 +32,12 @@ _METADATA = struct.Struct("<IIQQQ32x")
 
 @frozen(eq=False)
 class Blob:
-    """One stored value: type code, padding in bits, and its bytes as they lie in the mapped file."""
+    """One stored value: type code, padding in bits, its bytes as they lie in the mapped file, their end."""
 
     code: int
     padding: int
     data: NDArray[np.uint8]
+    end: int
 
 
 class BlobFile:
@@ -80,9 +81,17 @@ class BlobFile:
         sentinel, code, nbytes, start, padding = _METADATA.unpack(described)
         if sentinel != SENTINEL:
             raise self._unreadable(f"no blob at offset {offset}")
-        if start < offset + _METADATA.size or start + nbytes > self._size:
+        if start < offset + _METADATA.size or start % ALIGNMENT or start + nbytes > self._size:
             raise self._unreadable(f"a blob of {nbytes} bytes at {start} in {self._size} bytes")
-        return Blob(code, padding, self._bytes[start : start + nbytes])
+        return Blob(code, padding, self._bytes[start : start + nbytes], start + nbytes)
+
+    def check(self, offsets: Iterable[int]) -> None:
+        """Refuse blobs of which one begins before another ends: copied, they would take more room."""
+        end = 0
+        for offset in sorted(offsets):
+            if offset < end:
+                raise self._unreadable(f"a blob at offset {offset} that begins inside another one")
+            end = self.blob(offset).end
 
     def release_before(self, offset: int) -> None:
         """Let go of the pages up to an offset; what is read there again is read from the disk.

@@ -17,6 +17,12 @@ MODEL_PATH = "@model_path/"
 WEIGHTS = f"{MODEL_PATH}weights/weight.bin"
 
 
+# Bytes; one has a few hundred.
+LARGEST_MANIFEST = 1 << 24
+# Bytes of a message, as protobuf limits it.
+LARGEST_MODEL = (1 << 31) - 1
+
+
 def unreadable(what: object, got: str, needs: str, remedy: str | None = None) -> ModelError:
     """The error for a package that is not one."""
     return ModelError(str(what), who="milpass", cannot="read the model", got=got, needs=needs, remedy=remedy)
@@ -46,11 +52,22 @@ class Layout:
             raise unreadable(self.root, f"no file {path}", "the file that the package names")
         return whole
 
+    def model_bytes(self) -> bytes:
+        """What the model file holds."""
+        file = self.existing(self.model)
+        if (size := file.stat().st_size) > LARGEST_MODEL:
+            raise unreadable(self.root, f"a model file of {size:,} bytes", "one of less than 2 GiB")
+        return file.read_bytes()
+
     def weight_file(self, name: str) -> Path:
         """The file that a constant names as `@model_path/weights/weight.bin`, relative to the package."""
         if not name.startswith(MODEL_PATH) or "\0" in name:
             raise unreadable(self.root, f"weights in {name!r}", f"weights below {MODEL_PATH}")
-        return layout_path(self.root, str(self.model.parent), name.removeprefix(MODEL_PATH))
+        place = name.removeprefix(MODEL_PATH)
+        path = layout_path(self.root, str(self.model.parent), place)
+        if os.path.normpath(place) != place or path == self.model:
+            raise unreadable(self.root, f"weights in {name!r}", "weights in a file named plainly")
+        return path
 
     def complete(self, folder: Path, model: bytes) -> None:
         """Add to a written copy what the source did not have to be copied: nothing, for a package on disk."""
@@ -85,6 +102,8 @@ def _check_folder(root: Path) -> None:
 def _root_item(root: Path) -> str:
     """The path of the model file, relative to the data folder."""
     try:
+        if (root / MANIFEST).stat().st_size > LARGEST_MANIFEST:
+            raise ValueError
         manifest = json.loads((root / MANIFEST).read_bytes())
         path = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

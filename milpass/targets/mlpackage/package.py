@@ -16,6 +16,7 @@ from milpass.targets.mlpackage.blobs import BlobFile
 from milpass.targets.mlpackage.destination import destination, is_temporary
 from milpass.targets.mlpackage.edit import PackageEdit
 from milpass.targets.mlpackage.layout import Layout, unreadable
+from milpass.targets.mlpackage.soundness import unsound_constants, unsound_functions
 from milpass.targets.mlpackage.survey import ProgramSurvey
 from milpass.targets.mlpackage.unchanged import InputFiles
 from milpass.targets.mlpackage.values import from_blob, from_immediate, tensor_type
@@ -40,8 +41,7 @@ class Package(Surveyed):
         self._survey = ProgramSurvey.of(self._model.mlProgram)
         self._files: dict[str, BlobFile] = {}
         self._encoded: dict[Key, Operation] = {}
-        for source in self._survey.blobs:
-            self._file(source.file).blob(source.offset)
+        self._check_structure()
         self._sources = self._survey.sources()
         self.weights()  # whatever is unsound is refused at once
 
@@ -50,8 +50,8 @@ class Package(Surveyed):
         """The package at a path."""
         layout = Layout.of(path)
         inputs = InputFiles()
-        model = inputs.opening(layout.existing(layout.model)).read_bytes()
-        return cls(layout, parse_model(model, str(path)), inputs)
+        inputs.opening(layout.existing(layout.model))
+        return cls(layout, parse_model(layout.model_bytes(), str(path)), inputs)
 
     def _check_kind(self) -> None:
         kind = self._model.WhichOneof("Type")
@@ -61,6 +61,12 @@ class Package(Surveyed):
             raise unreadable(self._layout.root, f"a {kind}", "an ML Program")
         if self._model.isUpdatable:
             raise unreadable(self._layout.root, "an updatable model", "one that is not")
+
+    def _check_structure(self) -> None:
+        if found := unsound_functions(self._model.mlProgram) or unsound_constants(self._survey):
+            raise unreadable(self._layout.root, found, "a sound ML Program")
+        for name in sorted({source.file for source in self._survey.blobs}):
+            self._file(name).check(each.offset for each in self._survey.blobs if each.file == name)
 
     @property
     def path(self) -> Path:
@@ -79,6 +85,10 @@ class Package(Surveyed):
 
     def hindrance(self, format: str) -> str | None:
         """The operation types that a later format defines anew, itself or one on the way to it."""
+        if self.format not in self.releases:
+            return f"{self.format} is no release that milpass knows"
+        if any(len(each.block_specializations) > 1 for each in self._model.mlProgram.functions.values()):
+            return "the model has functions of several opsets"
         ops = sorted(self._survey.op_types & redefined(self.format, format))
         return f"{format} defines anew {', '.join(ops)}, which the model uses" if ops else None
 
@@ -111,7 +121,7 @@ class Package(Surveyed):
         inputs = {
             name: argument.arguments[0].value
             for name, argument in message.inputs.items()
-            if argument.arguments[0].WhichOneof("binding") == "value"
+            if argument.arguments and argument.arguments[0].WhichOneof("binding") == "value"
         }
         operands: dict[str, Value | Result] = {
             name: self._value(held, op.name)
@@ -134,10 +144,16 @@ class Package(Surveyed):
         return self._value(source.op.live.attributes["val"], source.key.name)
 
     def _type(self, output: Any, name: str) -> tuple[str, tuple[int, ...]]:
-        found = tensor_type(output.type)
+        found = self._known_type(output.type, name)
         if found is None:
             raise self._damaged(name, "a result of no known type")
         return found
+
+    def _known_type(self, value_type: Any, name: str) -> tuple[str, tuple[int, ...]] | None:
+        try:
+            return tensor_type(value_type)
+        except ValueError as error:
+            raise self._damaged(name, str(error)) from None
 
     @contextmanager
     def editing(
@@ -179,7 +195,7 @@ class Package(Surveyed):
             op = definition.op.live
             if op.type != "const" and not definition.op.decompresses:
                 continue
-            found = tensor_type(op.outputs[0].type)
+            found = self._known_type(op.outputs[0].type, definition.key.name)
             if found is None or found[0] not in FLOATS or definition.feeds_constants_only:
                 continue
             if definition.op.decompresses:
@@ -202,8 +218,7 @@ class Package(Surveyed):
             load=lambda: self._load(message, definition.key.name),
             graph=self.graph,
         )
-        if in_file:
-            self._check(message, weight)
+        self._check(message, weight)
         return weight
 
     def _encoded_weight(
@@ -227,7 +242,7 @@ class Package(Surveyed):
 
     def _check(self, message: Any, weight: Weight) -> None:
         """Refuse a constant whose stored type and size are not what its operation yields."""
-        if tensor_type(message.type) != (weight.dtype, weight.shape):
+        if self._known_type(message.type, weight.name) != (weight.dtype, weight.shape):
             raise self._damaged(weight.name, "a value of another type than its result")
         self._value(message, weight.name)
 
@@ -237,7 +252,7 @@ class Package(Surveyed):
         return value.data.reshape(value.shape)
 
     def _value(self, message: Any, name: str) -> Value:
-        found = tensor_type(message.type)
+        found = self._known_type(message.type, name)
         if found is None:
             raise self._damaged(name, "a stored value of no known type")
         try:

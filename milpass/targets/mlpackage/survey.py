@@ -37,10 +37,10 @@ class ProgramSurvey(Survey):
         """Walk every function and every block of it."""
         survey = cls()
         survey._note_blobs(program.attributes.values())
-        for name, function in program.functions.items():
+        for name, function in sorted(program.functions.items()):  # maps have no order of their own
             survey._note_blobs(function.attributes.values())
             inputs: Scope = ChainMap({each.name: None for each in function.inputs})
-            for opset, block in function.block_specializations.items():
+            for opset, block in sorted(function.block_specializations.items()):
                 several = len(function.block_specializations) > 1
                 survey._block(block, Key(name, (opset,) if several else (), ""), inputs, None)
         return survey
@@ -60,7 +60,7 @@ class ProgramSurvey(Survey):
         first = message.outputs[0].name if message.outputs else name
         at = Key(place.function, place.block, first)
         op = self.add(Operation(message.type, name, at, message, operand=partial(_operand, message, scope)))
-        for input_name, argument in message.inputs.items():
+        for input_name, argument in sorted(message.inputs.items()):
             for binding in argument.arguments:
                 self._binding(op, input_name, binding, scope)
         self._state(op, message)
@@ -73,7 +73,7 @@ class ProgramSurvey(Survey):
     def _state(self, op: Operation, message: Any) -> None:
         """Note the flow from the writing of a state to what is read of it afterwards."""
         note = {"read_state": self.read_state, "write_state": self.write_state}.get(op.type)
-        if note:
+        if note and "input" in message.inputs:
             note((op.at.function, *(each.name for each in message.inputs["input"].arguments)), op)
 
     def _binding(self, op: Operation, name: str, binding: Any, scope: Scope) -> None:
@@ -132,17 +132,18 @@ def _operand(message: Any, scope: Scope, name: str) -> Any:
     source = scope.get(binding.name)
     if not isinstance(source, Definition) or source.op.type != "const":
         return None
-    return _immediate(source.op.live.attributes["val"])
+    attributes = source.op.live.attributes
+    return _immediate(attributes["val"]) if "val" in attributes else None  # asking a map would make one
 
 
 def _immediate(value: Any) -> Any:
-    found = tensor_type(value.type)
     tensor = value.immediateValue.tensor
     if value.type.tensorType.dataType == protobuf.mil().DataType.BOOL:
         return next(iter(tensor.bools.values), None)
-    if value.WhichOneof("value") != "immediateValue" or found is None:
-        return None
     try:
+        found = tensor_type(value.type)
+        if value.WhichOneof("value") != "immediateValue" or found is None:
+            return None
         array = from_immediate(tensor, *found)
     except ValueError:  # unsound: told where it is read
         return None

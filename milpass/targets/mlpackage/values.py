@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from milpass.targets.mlpackage.blobs import Blob
 from milpass.targets.storage import TYPES, nbytes, numpy_type
 
 TEXT = "string"
+# numpy's greatest number of axes before its second release; elements that no file could hold.
+MAX_RANK = 32
+MAX_SIZE = 1 << 48
 
 
 @cache
@@ -25,19 +29,27 @@ def _names() -> dict[int, str]:
 
 
 def tensor_type(value_type: Any) -> tuple[str, tuple[int, ...]] | None:
-    """The dtype and shape of a tensor type, None for other types and for shapes that are not fixed."""
+    """The dtype and shape of a tensor type, None for other types and for shapes that are not fixed.
+
+    Raises `ValueError` for a shape that no array can have.
+    """
     tensor = value_type.tensorType
     dtype = _names().get(tensor.dataType)
     if value_type.WhichOneof("type") != "tensorType" or dtype is None:
         return None
     if any(d.WhichOneof("dimension") != "constant" for d in tensor.dimensions):
         return None
-    return dtype, tuple(int(d.constant.size) for d in tensor.dimensions)
+    if len(tensor.dimensions) > MAX_RANK:
+        raise ValueError(f"a shape of {len(tensor.dimensions)} axes")
+    shape = tuple(int(d.constant.size) for d in tensor.dimensions)
+    if prod(max(length, 1) for length in shape) > MAX_SIZE:
+        raise ValueError(f"the shape {shape}")
+    return dtype, shape
 
 
 def from_blob(blob: Blob, dtype: str, shape: tuple[int, ...]) -> Value:
     """The value in a weight file; raises `ValueError` where the blob is not of that type and size."""
-    size = int(np.prod(shape, dtype=object))
+    size = prod(shape)
     if dtype not in TYPES:
         raise ValueError(f"a {dtype} in a weight file")
     if blob.code != TYPES[dtype].code or blob.data.nbytes != nbytes(dtype, size):
@@ -55,8 +67,11 @@ def from_immediate(tensor: Any, dtype: str, shape: tuple[int, ...]) -> Value:
         return Value(TEXT, shape, np.array(held, dtype=str))
     stored = numpy_type(dtype)
     data: NDArray[Any]
-    data = np.frombuffer(held, stored) if isinstance(held, bytes) else np.array(held, dtype=stored)
-    size = int(np.prod(shape, dtype=object))
+    try:
+        data = np.frombuffer(held, stored) if isinstance(held, bytes) else np.array(held, dtype=stored)
+    except (OverflowError, TypeError) as error:  # a number that the type has not; text
+        raise ValueError(str(error)) from None
+    size = prod(shape)
     if data.nbytes != nbytes(dtype, size):
         raise ValueError(f"{data.nbytes} bytes, not {size} elements of {dtype}")
     return Value(dtype, shape, data)
