@@ -16,12 +16,14 @@ from benchmarks import (
     formats,
     limits,
     machine,
+    memory,
     models,
     optimum,
     process,
     ranges,
     scaling,
     startup,
+    work,
 )
 from benchmarks.rows import Row, markdown
 
@@ -37,6 +39,8 @@ BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
     "scaling": scaling.rows,
     "conversion": conversion.rows,
     "dropin": dropin.rows,
+    "work": work.rows,
+    "memory": memory.rows,
 }
 # Those that run where none is named: minutes, not tens of minutes.
 COMMON = ("fit", "process", "startup", "optimum")

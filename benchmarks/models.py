@@ -52,14 +52,16 @@ NETWORKS = {
     "1M": Network(width=250, hidden=1000, blocks=2),
     "25M": Network(width=1250, hidden=2500, blocks=4),
     "25M in 50": Network(width=500, hidden=1000, blocks=25),
+    "50M": Network(width=1250, hidden=2500, blocks=8),
     "250M": Network(width=2500, hidden=5000, blocks=10),
+    "1B": Network(width=5000, hidden=10_000, blocks=10),
 }
 SMALL_SIDE = 48
 
 
-def single_linear(weight: NDArray[np.float16]) -> Any:
+def single_linear(weight: NDArray[np.floating]) -> Any:
     """A PyMIL program of one linear layer, newly made: passes change it."""
-    mb, tensor = _builder(weight.shape[1])
+    mb, tensor = _builder(weight.shape[1], weight.dtype.name)
 
     @mb.program(input_specs=[tensor], opset_version=coremltools().target.iOS16)  # type: ignore[untyped-decorator]
     def program(x: Any) -> Any:
@@ -98,13 +100,15 @@ def small_linears(count: int) -> Any:
     return program
 
 
-def _builder(width: int) -> tuple[Any, Any]:
-    """PyMIL's builder, and the type of an fp16 input of one row."""
+def _builder(width: int, dtype: str = "float16") -> tuple[Any, Any]:
+    """PyMIL's builder, and the type of an input of one row."""
     coremltools()
     from coremltools.converters.mil import Builder
     from coremltools.converters.mil.mil import types
 
-    return Builder, Builder.TensorSpec((1, width), dtype=types.fp16)
+    return Builder, Builder.TensorSpec(
+        (1, width), dtype={"float16": types.fp16, "float32": types.fp32}[dtype]
+    )
 
 
 def converted(program: Any) -> Any:
@@ -124,6 +128,17 @@ def package(name: str, folder: Path) -> Path:
     path = folder / f"feed-forward-{name}.mlpackage"
     if not path.exists():
         converted(feed_forward(NETWORKS[name], seed=1000)).save(str(path))
+    return path
+
+
+def single_package(rows: int, dtype: str, folder: Path) -> Path:
+    """The package of one weight of so many rows of 20,000, made where it is not there yet."""
+    path = folder / f"single-{rows}-{dtype}.mlpackage"
+    if not path.exists():
+        weight = np.concatenate(
+            [layered_weight(n, min(1000, rows - n), 20_000) for n in range(0, rows, 1000)]
+        )
+        converted(single_linear(weight.astype(dtype))).save(str(path))
     return path
 
 

@@ -50,7 +50,7 @@ def _runs(source: Path, folder: Path, rounds: int) -> list[tuple[Usage, Usage, f
     options = ["--nbits", "4", "--overwrite"]
     palettize = partial(run_command, [MILPASS, "palettize", str(source), "-o", str(ours), *options])
     coremltools = partial(run_command, [sys.executable, "-c", PEER, str(source), str(theirs)])
-    floor = partial(seconds, partial(_copy_package, source, copy))
+    floor = partial(seconds, partial(copy_package, source, copy))
     runs: list[tuple[Usage, Usage, float]] = []
     for _ in range(rounds + 1):
         runs.append((palettize(), coremltools(), floor()))
@@ -84,7 +84,7 @@ def _rows(
     )
 
 
-def _copy_package(source: Path, out: Path) -> None:
+def copy_package(source: Path, out: Path) -> None:
     """Read and write every byte: `copyfileobj` copies through memory, so nothing is shared (reflinked)."""
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(source, out, copy_function=_copy_file)

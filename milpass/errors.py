@@ -14,7 +14,9 @@ EXIT_CODES: dict[int, str] = {
     2: "wrong usage, or a destination that cannot be written",
     3: "nothing compressed: nothing chosen, or all skipped; nothing is written",
     4: "the model cannot be read",
-    130: "interrupted; nothing is written",
+    5: "what was written is not what was fitted; nothing is put at the destination",
+    130: "interrupted (SIGINT, Ctrl-C); nothing is written, or the message says what was",
+    143: "terminated (SIGTERM); as 130",
 }
 
 
@@ -72,6 +74,12 @@ class ModelError(MilpassError):
     """A model that cannot be read; exit code 4."""
 
     exit_code = 4
+
+
+class VerificationError(MilpassError):
+    """A copy that does not hold what was fitted; exit code 5."""
+
+    exit_code = 5
 
 
 class NothingCompressed(MilpassError):

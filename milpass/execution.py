@@ -22,6 +22,7 @@ from milpass.reading import encoding_of
 from milpass.records import Record
 from milpass.scheduling import in_order
 from milpass.targets import Target
+from milpass.verification import verify
 from milpass.weight import Key, Weight
 
 LOGGER = logging.getLogger("milpass")
@@ -111,15 +112,27 @@ def carry_out(
     overwrite: bool,
     threads: int,
     progress: Progress | None,
+    verified: bool = False,
 ) -> Plan:
-    """Write the model with the plan's weights replaced, and give the plan with its results."""
+    """Write the model with the plan's weights replaced, and give the plan with its results.
+
+    With `verified` a copy is read again and compared before it takes its place.
+    """
     assert course.dialect is not None
     jobs = list(_jobs(plan, course))
     chosen = len(plan.pending)
     entries: dict[Key, Entry] = {}
     work = Work(target, course, course.dialect)
     LOGGER.info("%s: %d of %d constants, %d threads", target.name, chosen, len(plan.rows), threads)
-    with target.editing(out, overwrite=overwrite, raise_to=course.raised_to) as edit:
+    done = plan
+
+    def check(source: Target, written: Target) -> None:
+        verify(done, source, written, threads)
+
+    editing = target.editing(
+        out, overwrite=overwrite, raise_to=course.raised_to, check=check if verified else None
+    )
+    with editing as edit:
         with closing(in_order(work.done, jobs, threads)) as results:
             for job, (record, entry) in results:
                 for row in job.rows:

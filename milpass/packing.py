@@ -20,8 +20,9 @@ def packed(numbers: NDArray[np.uint8], nbits: int) -> NDArray[np.uint8]:
 def unpacked(octets: NDArray[np.uint8], size: int, nbits: int) -> NDArray[np.uint8]:
     """The first `size` numbers of `nbits` bits that are packed in bytes; zeros where bytes are missing."""
     groups = -(-size // 8)
-    whole = np.zeros(groups * nbits, np.uint8)
-    whole[: octets.size] = octets[: whole.size]
+    whole = octets[: groups * nbits]
+    if whole.size < groups * nbits:
+        whole = np.concatenate([whole, np.zeros(groups * nbits - whole.size, np.uint8)])
     words = np.empty(groups, "<u8")
     kernels.bits.unpack(whole, nbits, words)
     return words.view(np.uint8)[:size]

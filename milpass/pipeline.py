@@ -153,6 +153,7 @@ def apply(
     overwrite: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
+    verify: bool = True,
 ) -> tuple[Any, Plan]:
     """Carry out a pipeline on a package at the path `model`, an `MLModel`, or coremltools' `Program`.
 
@@ -164,11 +165,12 @@ def apply(
     pattern that matches nothing.  `threads` fit weights at the same time (default: one a processor, at most
     8); the same bytes come out for any number.  `progress` is called in the calling thread with a weight's
     name, its number from 1 and the number of chosen weights, in the order of the file, before it is
-    written; what it raises ends the run, and nothing is written.
+    written; what it raises ends the run, and nothing is written.  A copy is read again and compared with the
+    source and the plan before it takes its place, unless `verify` is False.
 
     Raises `ModelError` where the model cannot be read, `UsageError` for wrong arguments and for a
     destination that exists (without `overwrite`) or cannot be written, `NothingCompressed` where no weight
-    would change.
+    would change, `VerificationError` where the copy is not what was fitted.
     """
     check_threads(threads)
     opened = open_target(model)
@@ -185,5 +187,6 @@ def apply(
         overwrite=overwrite,
         threads=threads or default_threads(),
         progress=progress,
+        verified=verify,
     )
     return opened.result(place), done

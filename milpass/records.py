@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -13,6 +13,20 @@ if TYPE_CHECKING:
 
 # Operands that tell how others are to be read.
 DESCRIBING = frozenset({"shape", "axis", "vector_axis", "output_dtype"})
+
+
+@frozen(eq=False)
+class Pieces:
+    """Bytes that are made when they are written, piece by piece, because they are many."""
+
+    nbytes: int
+    make: Callable[[], Iterator[NDArray[Any]]]
+
+    def joined(self) -> NDArray[Any]:
+        """All of them at once."""
+        from numpy import concatenate
+
+        return concatenate(list(self.make()))
 
 
 @frozen(eq=False)
@@ -24,12 +38,21 @@ class Value:
 
     dtype: str
     shape: tuple[int, ...]
-    data: NDArray[Any]
+    _held: NDArray[Any] | Pieces = field(alias="data")
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """All of its bytes."""
+        return self._held.joined() if isinstance(self._held, Pieces) else self._held
+
+    def pieces(self) -> Iterator[NDArray[Any]]:
+        """Its bytes in order, in pieces where they are made so."""
+        return self._held.make() if isinstance(self._held, Pieces) else iter((self._held,))
 
     @property
     def nbytes(self) -> int:
         """The bytes it takes in the file, without alignment."""
-        return int(self.data.nbytes)
+        return int(self._held.nbytes)
 
 
 @frozen(eq=False)

@@ -268,15 +268,20 @@ main(prog_name="milpass")
 """
 
 
-def test_an_interrupt_exits_130_and_leaves_nothing(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_a_signal_ends_the_run_and_leaves_nothing(
+    model: Path, tmp_path: Path, number: signal.Signals, said: str
+) -> None:
     before = tree(tmp_path)
     process = spawn("-c", SLOW, "palettize", model, "-o", tmp_path / "out")
     assert process.stdout and process.stdout.readline() == "fitting\n"
     time.sleep(0.2)
-    assert len(list(tmp_path.iterdir())) == 2, "the copy has been begun"
-    process.send_signal(signal.SIGINT)
+    assert list(tmp_path.glob(".out.*.milpass-partial")), "the copy has been begun"
+    sent = time.monotonic()
+    process.send_signal(number)
     stdout, stderr = process.communicate(timeout=30)
-    assert (process.returncode, stderr) == (130, "milpass: interrupted, nothing was written\n")
+    assert time.monotonic() - sent < 5
+    assert (process.returncode, stderr) == (128 + number, f"milpass: {said}, nothing was written\n")
     assert set(stdout.splitlines()) <= {"fitting"}
     assert tree(tmp_path) == before
 

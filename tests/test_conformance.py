@@ -61,6 +61,11 @@ def test_texts_name_the_difference_and_its_error() -> None:
     assert [line.split()[-5:] for line in table(found)][1:] == [list("00010"), list("00000")]
 
 
+def test_the_table_tells_how_much_is_handed_over() -> None:
+    *_, last = table(compared(PASSED, PASSED | {"handed": True}))
+    assert last.startswith("in 1 tests")
+
+
 def test_alone_ours_is_held_to_pass() -> None:
     ours = {"t.py::a": FAILED, "t.py::b": PASSED, "t.py::c": {"outcome": "skipped"}}
     assert list(compare(assumed(ours), ours, {}, whole=True).errors) == ["t.py::a"]

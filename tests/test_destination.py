@@ -94,6 +94,7 @@ def test_the_old_package_stays_when_the_move_fails(
     out, _ = apply(PIPELINE, source, tmp_path / "out.mlpackage")
     before = {name: digest(tmp_path / name) for name in os.listdir(tmp_path)}
     rename = Path.rename
+    monkeypatch.setattr("milpass.targets.mlpackage.moving.exchange", lambda *_: False)
 
     def fail(path: Path, target: Path) -> Path:
         if path.name.endswith("milpass-partial"):

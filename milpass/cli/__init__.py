@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from milpass.cli.apply import apply
 from milpass.cli.completion import completion
 from milpass.cli.inspect import inspect
+from milpass.cli.interrupts import Interrupted, interruptible
 from milpass.cli.palettize import palettize
 from milpass.cli.passes import passes
 from milpass.errors import EXIT_CODES, MilpassError
@@ -19,27 +20,20 @@ from milpass.errors import EXIT_CODES, MilpassError
 class _Group(click.Group):
     """Turns what milpass raises into one line and an exit code."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command; a signal ends it, whatever it is doing."""
+        with interruptible():
+            return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a subcommand; a traceback would be a defect of milpass."""
         try:
             return super().invoke(ctx)
         except MilpassError as error:
-            _leave(str(error), error.exit_code)
+            click.echo(f"milpass: {error}", err=True)
+            sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            _leave_at_once("interrupted, nothing was written", 130)
-
-
-def _leave(message: str, code: int) -> NoReturn:
-    click.echo(f"milpass: {message}", err=True)
-    sys.exit(code)
-
-
-def _leave_at_once(message: str, code: int) -> NoReturn:
-    """Leave without waiting for the fits that other threads have begun; nothing is left to clean up."""
-    click.echo(f"milpass: {message}", err=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+            raise Interrupted(signal.SIGINT) from None
 
 
 HELP = """Compress Core ML models.

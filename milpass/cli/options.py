@@ -35,6 +35,7 @@ class RunOptions:
     overwrite: bool
     dry_run: bool
     threads: int | None
+    verify: bool
     everything: bool
     as_json: bool
     quiet: bool
@@ -52,6 +53,11 @@ _RUN_OPTIONS = (
         type=int,
         metavar="N",
         help="Fit N weights at a time; default: one a processor, up to 8.",
+    ),
+    click.option(
+        "--verify/--no-verify",
+        default=True,
+        help="Read what was written again and compare, before it takes its place; default: yes.",
     ),
     click.option("--all", "everything", is_flag=True, help="Show a row for every constant."),
     JSON,

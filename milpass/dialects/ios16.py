@@ -19,6 +19,7 @@ from milpass.dialects.values import (
     number,
     numbers,
     octets,
+    packed_bytes,
     plain,
     spell_dense,
     stored,
@@ -47,7 +48,7 @@ def _spell_lut(lut: Lut) -> Record:
     """A `constexpr_lut_to_dense` with packed indices, flat table and shape."""
     assert isinstance(lut.inner, Dense)
     table = plain(lut.inner.array.reshape(-1))
-    operands = {"indices": plain(lut.indices.packed()), "lut": table, "shape": _shape(lut.shape)}
+    operands = {"indices": packed_bytes(lut.indices), "lut": table, "shape": _shape(lut.shape)}
     return Record("constexpr_lut_to_dense", "attributes", table.dtype, lut.shape, operands)
 
 
@@ -98,7 +99,7 @@ def _read_affine(record: Record, operands: Operands) -> Affine:
 def _spell_sparse(sparse: Sparse) -> Record:
     """A `constexpr_sparse_to_dense`: the values under the mask, the packed mask, the shape."""
     values = plain(sparse.inner.decode()[sparse.mask.array() != 0])
-    operands = {"nonzero_data": values, "mask": plain(sparse.mask.packed()), "shape": _shape(sparse.shape)}
+    operands = {"nonzero_data": values, "mask": packed_bytes(sparse.mask), "shape": _shape(sparse.shape)}
     return Record("constexpr_sparse_to_dense", "attributes", values.dtype, sparse.shape, operands)
 
 

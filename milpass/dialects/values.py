@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from milpass import packing
 from milpass.encodings import Dense, Encoding, Indices
 from milpass.encodings.dense import STORED
-from milpass.records import Record, Value
+from milpass.records import Pieces, Record, Value
+
+# Indices from which on they are packed while they are written.
+MANY = 1 << 25
 
 # numpy's greatest number of axes before its second release.
 MAX_RANK = 32
@@ -49,7 +52,19 @@ def stored(encoding: Encoding) -> Value:
 
 def packed(indices: Indices) -> Value:
     """Indices as an operand of their own shape and narrow type."""
-    return Value(f"uint{indices.nbits}", indices.shape, indices.packed())
+    return Value(f"uint{indices.nbits}", indices.shape, _octets(indices))
+
+
+def packed_bytes(indices: Indices) -> Value:
+    """Indices as a flat operand of bytes."""
+    return Value("uint8", (indices.nbytes,), _octets(indices))
+
+
+def _octets(indices: Indices) -> NDArray[np.uint8] | Pieces:
+    """Packed at once, by the thread that fits, or while they are written where they are very many."""
+    if indices.size < MANY:
+        return indices.packed()
+    return Pieces(indices.nbytes, indices.packed_parts)
 
 
 def unpacked(value: Value) -> Indices:

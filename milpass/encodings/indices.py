@@ -10,6 +10,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from milpass import kernels, packing
+from milpass.paging import let_go
 
 # A part: a multiple of 8, so that every packed part ends on a byte; small enough for the second-level cache.
 PART = 1 << 18
@@ -37,7 +38,10 @@ class Indices:
         """Indices that stand packed in bytes, least significant bit first."""
 
         def part(start: int, stop: int) -> NDArray[np.uint8]:
-            return packing.unpacked(packed[start // 8 * nbits :], stop - start, nbits)
+            octets = packed[start // 8 * nbits : -(-stop // 8) * nbits]
+            numbers = packing.unpacked(octets, stop - start, nbits)
+            let_go(packed, octets)
+            return numbers
 
         return cls(shape, nbits, part)
 
@@ -58,6 +62,11 @@ class Indices:
             flat[number * PART :][: part.size] = part
         return flat.reshape(self.shape)
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes they take, packed."""
+        return -(-self.size * self.nbits // 8)
+
     def packed(self) -> NDArray[np.uint8]:
         """All of them in ceil(size * nbits / 8) bytes, least significant bit first."""
         if self.nbits == 8:
@@ -68,4 +77,9 @@ class Indices:
             words = packing.in_words(part)
             kernels.bits.pack(words, self.nbits, octets[at:])
             at += words.size * self.nbits
-        return octets[: -(-self.size * self.nbits // 8)]
+        return octets[: self.nbytes]
+
+    def packed_parts(self) -> Iterator[NDArray[np.uint8]]:
+        """The same bytes, part by part."""
+        for part in self.parts():
+            yield part if self.nbits == 8 else packing.packed(part, self.nbits)

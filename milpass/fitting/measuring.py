@@ -2,26 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from milpass.encodings import Encoding
+from milpass import kernels
+from milpass.encodings import Dense, Encoding, Lut
 from milpass.fitting.fitted import Quality
+from milpass.paging import let_go
 
-# Elements that are compared at a time.
+# Elements that are compared at a time: a multiple of 8, so that indices of a part are whole bytes.
 PART = 1 << 18
 
 
 def measured(
     array: NDArray[Any], encoding: Encoding, importance: NDArray[np.float64] | None = None
 ) -> Quality:
-    """Compare a weight with what its readers will see, element by element, in float64."""
-    flat, seen = array.reshape(-1), encoding.decode().reshape(-1)
-    costs = np.broadcast_to(1.0, flat.shape) if importance is None else importance.reshape(-1)
-    parts = (slice(at, at + PART) for at in range(0, flat.size, PART))
-    return Quality.total([_part(flat[part], seen[part], costs[part]) for part in parts])
+    """Compare a weight (fp16 or fp32) with what its readers will see, element by element, in float64."""
+    if importance is not None:
+        return _weighed(array.reshape(-1), encoding.decode().reshape(-1), importance.reshape(-1))
+    flat, sums = np.ascontiguousarray(array).reshape(-1), np.zeros(3)
+    if _is_one_table(encoding):
+        _compare_table(flat, encoding, sums)
+    else:
+        seen = encoding.decode().reshape(-1)
+        for part in _parts(flat.size):
+            values, others = (np.ascontiguousarray(a[part], np.float32) for a in (flat, seen))
+            kernels.errors.compare(values, others, sums)
+    return Quality(float(sums[0]), sqrt(sums[1]), float(sums[2]))
+
+
+def _parts(size: int) -> Iterator[slice]:
+    return (slice(at, min(at + PART, size)) for at in range(0, size, PART))
+
+
+def _is_one_table(encoding: Encoding) -> bool:
+    """Whether it is one table of scalars for a whole weight."""
+    if not isinstance(encoding, Lut) or not isinstance(encoding.inner, Dense):
+        return False
+    return encoding.vector_axis is None and set(encoding.inner.shape[:-2]) <= {1}
+
+
+def _compare_table(flat: NDArray[Any], encoding: Any, sums: NDArray[np.float64]) -> None:
+    """Compare values with entries, part by part, so that nothing as large as the weight is made."""
+    entries = encoding.inner.decode().reshape(-1).astype(np.float32)
+    for part in _parts(flat.size):
+        values, indices = flat[part], encoding.indices.part(part.start, part.stop)
+        if values.dtype == np.float16:
+            kernels.errors.compare_indexed(values.view(np.uint16), _reals(), indices, entries, sums)
+        else:
+            kernels.errors.compare(values.astype(np.float32, copy=False), entries[indices], sums)
+        let_go(flat, values)
+
+
+@cache
+def _reals() -> NDArray[np.float32]:
+    """What each bit pattern of fp16 stands for."""
+    reals: NDArray[np.float32] = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+    return reals
+
+
+def _weighed(values: NDArray[Any], seen: NDArray[Any], costs: NDArray[np.float64]) -> Quality:
+    """The same, by the importance of elements."""
+    return Quality.total([_part(values[part], seen[part], costs[part]) for part in _parts(values.size)])
 
 
 def _part(values: NDArray[Any], seen: NDArray[Any], costs: NDArray[np.float64]) -> Quality:

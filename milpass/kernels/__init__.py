@@ -19,6 +19,7 @@ try:
         boxes,
         cells,
         clustering,
+        errors,
         exactly,
         histogram,
         intervals,
@@ -57,8 +58,8 @@ def _plain(module: ModuleType) -> Any:
 
 if not COMPILED:
     assignment, bits, boxes, cells = map(_plain, (assignment, bits, boxes, cells))
-    clustering, exactly, histogram = map(_plain, (clustering, exactly, histogram))
-    intervals, lloyd = map(_plain, (intervals, lloyd))
+    clustering, errors, exactly = map(_plain, (clustering, errors, exactly))
+    histogram, intervals, lloyd = map(_plain, (histogram, intervals, lloyd))
     quantization, seeding, vectors = map(_plain, (quantization, seeding, vectors))
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "boxes",
     "cells",
     "clustering",
+    "errors",
     "exactly",
     "histogram",
     "intervals",

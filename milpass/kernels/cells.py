@@ -36,13 +36,14 @@ def gather(
     places: cython.const[cython.int][::1],
     wanted: cython.const[cython.uchar][::1],
     gathered: cython.uint[::1],
+    number: cython.longlong[::1],
 ) -> None:
-    """Write the patterns whose cells are `wanted` (1, not 0), in their order.
+    """Write the patterns whose cells are `wanted` (1, not 0) in their order, after the `number` there are.
 
-    `gathered` has room for one more than there are: each pattern is written, and kept if it is wanted.
+    `gathered` has room for one more than are found: each pattern is written, and kept if it is wanted.
     """
     i: cython.Py_ssize_t
-    filled: cython.Py_ssize_t = 0
+    filled: cython.Py_ssize_t = number[0]
     place: cython.int
     low: cython.uint
     with cython.nogil:
@@ -51,3 +52,4 @@ def gather(
             low = patterns[i] & 0xFFFF
             gathered[filled] = patterns[i]
             filled += wanted[(place >> 5) + (low >> (place & 31))]
+    number[0] = filled

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from milpass.records import Record
 from milpass.weight import Weight
@@ -19,6 +20,10 @@ class Edit(Protocol):
 
     def replace(self, weight: Weight, record: Record) -> None:
         """Store `record` in the weight's place; weights come in the order of their sources."""
+
+
+# Looks at a source and its copy; what it raises ends the edit
+Check: TypeAlias = Callable[["Target", "Target"], None]
 
 
 class Target(Protocol):
@@ -61,6 +66,9 @@ class Target(Protocol):
         """What `apply` gives once the result is at `out`."""
 
     def editing(
-        self, out: Path | None, *, overwrite: bool, raise_to: str | None
+        self, out: Path | None, *, overwrite: bool, raise_to: str | None, check: Check | None = None
     ) -> AbstractContextManager[Edit]:
-        """Write a copy of the model to `out`, or edit it: whole at the end of the context or not at all."""
+        """Write a copy of the model to `out`, or edit it: whole at the end of the context or not at all.
+
+        `check` looks at the source, opened anew, and at a copy that is written, before that takes its place.
+        """

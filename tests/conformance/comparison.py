@@ -38,6 +38,7 @@ class Comparison:
     verdicts: dict[str, str]
     calling: set[str]  # tests that call one of the functions
     errors: dict[str, str]  # of tests that only coremltools passes
+    handed: set[str] = field(default_factory=set)  # tests with calls that ours lets coremltools carry out
     excepted: dict[str, str] = field(default_factory=dict)  # such a test -> the reason
     idle: list[str] = field(default_factory=list)  # exceptions that no test needs
 
@@ -73,7 +74,9 @@ def compare(theirs: Outcomes, ours: Outcomes, exceptions: Mapping[str, str], who
     # A file stands for a run that broke off: what it left out is not known to be alike.
     verdicts |= {test: LOST for test in tests if test == file_of(test)}
     errors = {test: error(theirs, ours, test) for test in tests if verdicts[test] == LOST}
-    found = Comparison(verdicts, {test for test in tests if theirs.get(test, {}).get("calls")}, errors)
+    calling = {test for test in tests if theirs.get(test, {}).get("calls")}
+    handed = {test for test in tests if ours.get(test, {}).get("handed")}
+    found = Comparison(verdicts, calling, errors, handed)
     for glob, reason in exceptions.items():
         lost = [test for test in errors if matches(test, glob)]
         found.excepted |= dict.fromkeys(lost, reason)

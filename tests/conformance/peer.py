@@ -17,6 +17,8 @@ FUNCTIONS = (
 )
 # The second took the functions under names of its own when coremltools was imported.
 HOLDERS = {"coremltools.optimize.coreml": "", "coremltools.models.ml_program.compression_utils": "_"}
+# What coremltools' functions that compress call to have it done, and nothing of ours does.
+WORK = ("coremltools.models.utils", "_apply_graph_pass")
 
 
 def file_of(module: str) -> str:

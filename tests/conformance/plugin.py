@@ -10,9 +10,7 @@ import json
 import random
 import sys
 import textwrap
-from collections.abc import Callable
 from contextlib import ExitStack
-from functools import wraps
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
@@ -22,7 +20,7 @@ import numpy as np
 import pytest
 
 from .names import chosen
-from .peer import FUNCTIONS, HOLDERS
+from .watching import Calls
 
 GIVE_UP = pytest.xfail.Exception
 
@@ -61,29 +59,7 @@ class Recorder:
         self.line: dict[str, Any] = {}
         stack = ExitStack()
         config.add_cleanup(stack.close)
-        places = [
-            (importlib.import_module(holder), prefix + name)
-            for holder, prefix in HOLDERS.items()
-            for name in FUNCTIONS
-        ]
-        places = [(module, name) for module, name in places if hasattr(module, name)]
-        theirs = [getattr(module, name) for module, name in places]
-        if ours:
-            stack.enter_context(importlib.import_module("milpass.compat").patch())
-        for (module, name), original in zip(places, theirs, strict=True):
-            function = getattr(module, name)
-            missed = ours and function is original
-            stack.callback(setattr, module, name, function)
-            setattr(module, name, self.watched(function, name.lstrip("_"), missed))
-
-    def watched(self, function: Callable[..., Any], name: str, missed: bool) -> Callable[..., Any]:
-        @wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self.line.setdefault("calls", []).append(name)
-            self.line["missed"] = self.line.get("missed", False) or missed
-            return function(*args, **kwargs)
-
-        return call
+        self.calls = Calls(ours, stack)
 
     def write(self, line: dict[str, Any]) -> None:
         # Line by line: what ran before a crash is known after it.
@@ -101,9 +77,11 @@ class Recorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
         seed()
+        self.calls.begin()
         self.line = {"test": name_of(item), "seconds": 0.0}
         done = yield
-        self.write(self.line)
+        calls = self.calls
+        self.write(self.line | {"calls": calls.names, "missed": calls.missed, "handed": calls.handed})
         return done
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

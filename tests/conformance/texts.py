@@ -13,6 +13,8 @@ def table(found: Comparison) -> Iterator[str]:
     for title, calling in (("tests that call", True), ("tests that do not call", False)):
         counts = found.counts(calling)
         yield " ".join([f"{title:26}", *(f"{counts[verdict]:{len(verdict) + 2}}" for verdict in VERDICTS)])
+    if found.handed:
+        yield f"in {len(found.handed)} tests milpass.compat leaves calls to coremltools' own functions"
 
 
 def differences(found: Comparison) -> Iterator[str]:

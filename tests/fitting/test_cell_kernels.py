@@ -57,9 +57,10 @@ def test_gather(run, patterns, layout, seed):
     places, size = layout
     wanted = (np.random.default_rng(seed).random(size) < 0.5).astype(np.uint8)
     expected = patterns[wanted[dealt(patterns, places)[0]] == 1]
-    gathered = np.zeros(expected.size + 1, np.uint32)
-    run("cells.gather", patterns, places, wanted, gathered)
-    assert np.array_equal(gathered[:-1], expected)
+    gathered, number = np.zeros(expected.size + 1, np.uint32), np.zeros(1, np.int64)
+    for part in np.array_split(patterns, 2):
+        run("cells.gather", part, places, wanted, gathered, number)
+    assert number[0] == expected.size and np.array_equal(gathered[:-1], expected)
 
 
 @QUICK

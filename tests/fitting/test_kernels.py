@@ -24,7 +24,7 @@ def arrays(dtype, elements, *, least=0, most=40):
     return hnp.arrays(dtype, st.integers(least, most), elements=elements)
 
 
-run = both_ways("assignment", "bits", "clustering", "exactly", "histogram", "intervals")
+run = both_ways("assignment", "bits", "clustering", "errors", "exactly", "histogram", "intervals")
 
 
 @pytest.mark.skipif("CI" not in os.environ, reason="only where a compiler is promised")
@@ -101,6 +101,20 @@ def test_pack_and_unpack(run, nbits, data):
     words = np.zeros(groups, "<u8")
     run("bits.unpack", packed, nbits, words)
     assert np.array_equal(words.view(np.uint8), indices)
+
+
+@QUICK
+@given(data=st.data(), size=st.integers(0, 40))
+def test_errors_are_summed(run, data, size):
+    values, table = (data.draw(hnp.arrays(np.float16, n, elements=INTEGERS)) for n in (size, 4))
+    indices = data.draw(hnp.arrays(np.uint8, size, elements=st.integers(0, 3)))
+    errors, sums = values.astype(int) - table.astype(int)[indices], np.array([1.0, 4.0, 2.0])
+    expected = [1 + np.sum(errors**2), max([4, *errors**2]), 2 + np.sum(values.astype(int) ** 2)]
+    run("errors.compare", values.astype(np.float32), table[indices].astype(np.float32), sums)
+    assert sums.tolist() == expected
+    reals, sums = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32), sums * 0
+    run("errors.compare_indexed", values.view(np.uint16), reals, indices, table.astype(np.float32), sums)
+    assert sums.tolist() == [np.sum(errors**2), max([0, *errors**2]), np.sum(values.astype(int) ** 2)]
 
 
 def distribution(values):

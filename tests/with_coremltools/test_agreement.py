@@ -103,7 +103,9 @@ def test_weight_files_have_the_bytes_of_coremltools_writer(tmp_path: Path) -> No
         expected[dtype] = getattr(theirs, f"write_{STORED[dtype]}_data")(raw)
     del theirs
     with BlobWriter(tmp_path / "ours.bin") as ours:
-        offsets = {dtype: ours.append(TYPES[dtype].code, array) for dtype, array in arrays.items()}
+        offsets = {
+            dtype: ours.append(TYPES[dtype].code, array.nbytes, [array]) for dtype, array in arrays.items()
+        }
     assert offsets == expected
     assert (tmp_path / "ours.bin").read_bytes() == (tmp_path / "theirs.bin").read_bytes()
     reader = _BlobStorageReader(str(tmp_path / "ours.bin"))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from milpass import kernels
 from milpass.fitting.large.cells import Cells, shares
+from milpass.paging import in_parts
 
 # Patterns whose sums one number holds (`kernels.cells.add_moments`).
 CHUNK = 1 << 23
@@ -97,9 +98,9 @@ def _summed(patterns: NDArray[np.uint32], layout: Layout) -> tuple[NDArray[np.ui
     """The sums of 1, r and r**2 of each cell, r the lower 16 bits."""
     places = layout.places
     counts, firsts, squares = (np.zeros(layout.size, np.uint64) for _ in range(3))
-    for start in range(0, patterns.size, CHUNK):
+    for part in in_parts(patterns, CHUNK):
         moments = np.zeros((layout.size, 2), np.uint64)
-        kernels.cells.add_moments(patterns[start : start + CHUNK], places, moments)
+        kernels.cells.add_moments(part, places, moments)
         counts += moments[:, 0] >> 40
         firsts += moments[:, 0] & ((1 << 40) - 1)
         squares += moments[:, 1]

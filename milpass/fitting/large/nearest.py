@@ -9,6 +9,7 @@ from milpass import kernels
 from milpass.encodings import Dense, Indices, Lut
 from milpass.fitting.fitted import FittedWeight, Quality
 from milpass.fitting.tables.table import Entries, by_cuts, filled
+from milpass.paging import let_go
 
 
 def stored(array: NDArray[np.float32], entries: Entries, nbits: int) -> FittedWeight:
@@ -39,7 +40,9 @@ def _measured(
     totals, start = np.zeros(3), 0
     for part in indices.parts():
         sums = np.zeros(3)
-        kernels.assignment.measure(flat[start : start + part.size], part, table, sums)
+        values = flat[start : start + part.size]
+        kernels.assignment.measure(values, part, table, sums)
+        let_go(flat, values)
         totals[:2] += sums[:2]
         totals[2] = max(totals[2], sums[2])
         start += part.size

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from milpass import kernels
 from milpass.fitting.large.cells import Cells
 from milpass.fitting.large.gathered import Gathered
-from milpass.fitting.large.layout import Layout, counted
+from milpass.fitting.large.layout import CHUNK, Layout, counted
 from milpass.fitting.large.narrowing import Told, narrowed
 from milpass.fitting.tables.clustering import cluster
 from milpass.fitting.tables.distribution import check_filled, check_finite
+from milpass.paging import in_parts
 
 # Elements from which on cells are quicker than sorting, at least and for each entry.
 STREAMED = 1 << 16
@@ -92,5 +93,7 @@ def _gathered(
     live = cells.only(cells.live)
     counts = live.counts.astype(np.int64)
     found = np.empty(int(np.sum(counts)) + 1, np.uint32)
-    kernels.cells.gather(patterns, layout.places, wanted, found)
+    number = np.zeros(1, np.int64)
+    for part in in_parts(patterns, CHUNK):
+        kernels.cells.gather(part, layout.places, wanted, found, number)
     return Gathered.of(found[:-1].view(np.float32), counts, live.reaches)

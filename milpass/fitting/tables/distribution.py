@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from milpass.fitting.fitted import NotFittable
 from milpass.fitting.tables.patterns import occurrences
+from milpass.paging import in_parts
+
+# Elements that are looked at a time.
+PART = 1 << 22
 
 
 @frozen(eq=False)
@@ -105,7 +109,8 @@ def check_filled(array: NDArray[Any]) -> None:
 def check_finite(array: NDArray[Any]) -> None:
     """Refuse an array without elements, or with NaN or infinity among them."""
     check_filled(array)
-    if not np.isfinite(array).all():
+    flat = array.reshape(-1) if array.flags.c_contiguous else array
+    if not all(np.isfinite(part).all() for part in in_parts(flat, PART)):
         raise NotFittable(_non_finite(array))
 
 

@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass import kernels
+from milpass.paging import in_parts
 
 # Elements looked at first when only few patterns are wanted: most weights show at once that they have more.
 GLANCE = 1 << 12
 # Elements from which on all of the 65,536 patterns of fp16 are looked at.
 MANY = 1 << 16
+# Elements that are counted at a time, a multiple of four.
+PART = 1 << 22
 
 
 def distinct_patterns(array: NDArray[Any], *, most: int | None = None) -> NDArray[Any] | None:
@@ -50,7 +53,8 @@ _COUNTERS = _Counters()
 def _counted(flat: NDArray[np.float16]) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
     """Count all patterns of fp16."""
     patterns, counts, found = np.empty(1 << 16, np.uint16), np.empty(1 << 16), np.empty(1, np.int64)
-    kernels.histogram.count_patterns(flat.view(np.uint16), _COUNTERS.rows)
+    for part in in_parts(flat.view(np.uint16), PART):
+        kernels.histogram.count_patterns(part, _COUNTERS.rows)
     kernels.histogram.collect_counts(_COUNTERS.rows, patterns, counts, found)
     size = int(found[0])
     return patterns[:size].copy(), counts[:size].copy()

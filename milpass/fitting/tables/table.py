@@ -13,6 +13,7 @@ from milpass import kernels
 from milpass.encodings import Dense, Indices, Lut
 from milpass.fitting.fitted import FittedWeight, Quality
 from milpass.fitting.tables.distribution import Distribution
+from milpass.paging import let_go
 
 Part: TypeAlias = Callable[[int, int], NDArray[np.uint8]]
 
@@ -89,6 +90,7 @@ def _looked_up(patterns: NDArray[np.uint16], index_of: NDArray[np.uint8]) -> Par
     def part(start: int, stop: int) -> NDArray[np.uint8]:
         found = np.empty(stop - start, np.uint8)
         kernels.assignment.look_up(patterns[start:stop], index_of, found)
+        let_go(patterns, patterns[start:stop])
         return found
 
     return part
@@ -125,6 +127,7 @@ def by_cuts(flat: NDArray[np.float32], cuts: NDArray[np.float32]) -> Part:
     def part(start: int, stop: int) -> NDArray[np.uint8]:
         found = np.empty(stop - start, np.uint8)
         kernels.assignment.count_cuts(flat[start:stop], cuts, found)
+        let_go(flat, flat[start:stop])
         return found
 
     return part

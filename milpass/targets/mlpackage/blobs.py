@@ -113,14 +113,15 @@ class BlobWriter:
         self._end = _HEADER.size
         self._count = 0
 
-    def append(self, code: int, data: NDArray[Any], padding: int = 0) -> int:
-        """Write a blob and give the offset of its metadata."""
+    def append(self, code: int, nbytes: int, pieces: Iterable[NDArray[Any]], padding: int = 0) -> int:
+        """Write a blob of so many bytes and give the offset of its metadata."""
         self._pad()
         offset = self._end
         start = offset + _METADATA.size
-        self._file.write(_METADATA.pack(SENTINEL, code, data.nbytes, start, padding))
-        self._file.write(np.ascontiguousarray(data).data.cast("B"))
-        self._end = start + data.nbytes
+        self._file.write(_METADATA.pack(SENTINEL, code, nbytes, start, padding))
+        for piece in pieces:
+            self._file.write(np.ascontiguousarray(piece).data.cast("B"))
+        self._end = start + nbytes
         self._count += 1
         return offset
 
@@ -138,7 +139,9 @@ class BlobWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self._file.seek(0)
-            self._file.write(_HEADER.pack(self._count, VERSION))
-        self._file.close()
+        try:
+            if kind is None:
+                self._file.seek(0)
+                self._file.write(_HEADER.pack(self._count, VERSION))
+        finally:
+            self._file.close()  # on a full disk, too: an open file would keep what room there was

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import os
-import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from milpass.errors import UsageError
 from milpass.targets.mlpackage.layout import MANIFEST
+from milpass.targets.mlpackage.leftovers import PARTIAL, REPLACED, Beside, new_token
+from milpass.targets.mlpackage.lock import Locked, locked
+from milpass.targets.mlpackage.moving import move_into_place, sync, sync_names
+from milpass.targets.mlpackage.shield import shielded
+
+TEMPORARY = "milpass-"
+
+
+def temporary_destination() -> Path:
+    """A new name in the system's folder of temporary files."""
+    return Path(tempfile.gettempdir()) / f"{TEMPORARY}{os.urandom(8).hex()}.mlpackage"
+
+
+def is_temporary(out: Path) -> bool:
+    """Whether a destination is one that nobody asked for by name."""
+    return out.name.startswith(TEMPORARY) and out.parent == Path(tempfile.gettempdir())
 
 
 def _refusal(out: Path, got: str, needs: str, remedy: str | None = None) -> UsageError:
@@ -23,11 +39,7 @@ def check_destination(out: Path, *, source: Path, overwrite: bool) -> None:
     real, origin = Path(os.path.realpath(out)), Path(os.path.realpath(source))
     if real == origin or origin in real.parents or real in origin.parents:
         raise _refusal(out, "the input itself", "another place: the input is never written to")
-    if os.path.lexists(out):
-        if not overwrite:
-            raise _refusal(out, "a destination that exists", "a new one", "Or allow overwriting it")
-        if out.is_symlink() or not (out / MANIFEST).is_file():
-            raise _refusal(out, "something that is no package", "a package to overwrite")
+    check_vacant(out, overwrite=overwrite)
     parent = out.absolute().parent
     if not parent.is_dir():
         raise _refusal(out, f"no folder {parent}", "an existing folder around it")
@@ -35,32 +47,54 @@ def check_destination(out: Path, *, source: Path, overwrite: bool) -> None:
         raise _refusal(out, f"a folder that cannot be written to: {parent}", "a writable one")
 
 
+def check_vacant(out: Path, *, overwrite: bool) -> None:
+    """Refuse a destination where something is that must stay."""
+    if os.path.lexists(out):
+        if not overwrite:
+            raise _refusal(out, "a destination that exists", "a new one", "Or allow overwriting it")
+        if out.is_symlink() or not (out / MANIFEST).is_file():
+            raise _refusal(out, "something that is no package", "a package to overwrite")
+
+
 @contextmanager
-def destination(out: Path, *, source: Path, overwrite: bool) -> Iterator[Path]:
-    """A new folder beside `out`, which takes its place at the end, or vanishes after an error."""
+def destination(out: Path, *, source: Path, overwrite: bool, lasting: bool = True) -> Iterator[Path]:
+    """A new folder beside `out`, which takes its place at the end, or vanishes after an error.
+
+    A process that is killed leaves folders that the next run for the same destination finds and removes;
+    it first puts back what was moved aside.  Unless `lasting`, a power loss may take the package.
+    """
     check_destination(out, source=source, overwrite=overwrite)
-    token = os.urandom(4).hex()
-    folder = out.absolute().with_name(f".{out.name[:40]}.{token}.milpass-partial")
+    beside, token = Beside(out.absolute()), new_token()
+    try:
+        with locked(beside.lock) as alone:
+            beside.restore()
+            check_vacant(out, overwrite=overwrite)
+            if alone:
+                beside.remove()
+            with _partial(beside, token) as folder:
+                yield folder
+                if lasting:
+                    sync(folder)
+                with shielded():
+                    check_vacant(out, overwrite=overwrite)  # it may have come to be in the meantime
+                    move_into_place(folder, beside.out, beside.place(token, REPLACED))
+                    if lasting:
+                        sync_names(beside.out.parent)
+    except Locked:
+        remedy = "Wait until it has ended, or name another destination"
+        raise _refusal(out, "one that another run is writing", "it for itself", remedy) from None
+    except OSError as error:
+        raise _refusal(out, error.strerror or str(error), "room and permission to write") from error
+
+
+@contextmanager
+def _partial(beside: Beside, token: str) -> Iterator[Path]:
+    """The folder of a run; in the end nothing of the run is left beside the destination."""
+    folder = beside.place(token, PARTIAL)
     try:
         folder.mkdir()
         yield folder
-        _move_into_place(folder, out.absolute(), token)
-    except OSError as error:
-        raise _refusal(out, error.strerror or str(error), "room and permission to write") from error
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _move_into_place(folder: Path, out: Path, token: str) -> None:
-    """Rename; a package already there is moved aside first, and back if that fails."""
-    if not os.path.lexists(out):
-        folder.rename(out)
-        return
-    aside = out.with_name(f".{out.name[:40]}.{token}.milpass-replaced")
-    out.rename(aside)
-    try:
-        folder.rename(out)
-    except BaseException:
-        aside.rename(out)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+        with shielded(), suppress(OSError):
+            beside.restore(token)
+            beside.remove(token)

@@ -9,9 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from numpy.typing import NDArray
-
-from milpass.records import Record
+from milpass.paging import in_parts
+from milpass.records import Record, Value
 from milpass.targets.mlpackage.blobs import BlobFile, BlobWriter
 from milpass.targets.mlpackage.layout import WEIGHTS, Layout
 from milpass.targets.mlpackage.operations import Operands, built, rebuild, stored_operands
@@ -20,6 +19,9 @@ from milpass.targets.mlpackage.values import to_text
 from milpass.targets.opsets import raise_to
 from milpass.targets.survey import Operation
 from milpass.weight import Source, Weight
+
+# Bytes of a blob that are copied at a time.
+COPIED = 1 << 22
 
 
 class PackageEdit:
@@ -121,7 +123,8 @@ class PackageEdit:
             return
         opened = self._opened(source.file)
         blob = opened.blob(source.offset)
-        offset = self._writer(source.file).append(blob.code, blob.data, blob.padding)
+        pieces = in_parts(blob.data, COPIED)
+        offset = self._writer(source.file).append(blob.code, blob.data.nbytes, pieces, blob.padding)
         opened.release_before(source.offset + blob.data.nbytes)
         for stored in users:
             stored.value.blobFileValue.offset = offset
@@ -138,5 +141,5 @@ class PackageEdit:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def _append(self, file: str, code: int, data: NDArray[Any], padding: int) -> int:
-        return self._writer(file).append(code, data, padding)
+    def _append(self, file: str, code: int, value: Value, padding: int) -> int:
+        return self._writer(file).append(code, value.nbytes, value.pieces(), padding)

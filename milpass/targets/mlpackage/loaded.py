@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from attrs import frozen
 
+from milpass.targets.mlpackage.destination import is_temporary, temporary_destination
 from milpass.targets.mlpackage.layout import DATA, MANIFEST, Layout, unreadable
 from milpass.targets.mlpackage.package import Package
 
@@ -60,6 +59,10 @@ class LoadedModel(Package):
         self._loaded = model
         super().__init__(_layout(model), model.get_spec())
 
+    def _reopened(self) -> Package:
+        """The model as it stands in memory."""
+        return LoadedModel(self._loaded)
+
     @property
     def name(self) -> str:
         """How errors name the model."""
@@ -67,7 +70,7 @@ class LoadedModel(Package):
 
     def destination(self, out: Path | None) -> Path:
         """The place that was named, or a temporary package, removed when the interpreter ends."""
-        return out or Path(tempfile.gettempdir()) / f"milpass-{os.urandom(8).hex()}.mlpackage"
+        return out or temporary_destination()
 
     def result(self, out: Path | None) -> Any:
         """The copy as an `MLModel`, loaded as the original was."""
@@ -75,7 +78,7 @@ class LoadedModel(Package):
         given = self._loaded
         return sys.modules["coremltools"].models.MLModel(
             str(out),
-            is_temp_package=out.name.startswith("milpass-") and out.parent == Path(tempfile.gettempdir()),
+            is_temp_package=is_temporary(out),
             skip_model_load=given.__proxy__ is None,
             compute_units=given.compute_unit,
             function_name=given.function_name,

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any, TypeAlias
 
-from numpy.typing import NDArray
-
 from milpass.records import Record, Result, Value
 from milpass.targets import protobuf
 from milpass.targets.mlpackage.values import describe, to_immediate, to_text
@@ -15,8 +13,8 @@ from milpass.targets.storage import TYPES, is_for_file, padding
 
 # The stored operands of records as messages: (record's id, name) -> message.
 Operands: TypeAlias = dict[tuple[int, str], Any]
-# (file, type code, data, padding) -> the offset at which it was written
-Append: TypeAlias = Callable[[str, int, "NDArray[Any]", int], int]
+# (file, type code, value, padding) -> the offset at which it was written
+Append: TypeAlias = Callable[[str, int, Value, int], int]
 
 
 def stored_operands(record: Record, append: Append, file: str) -> Operands:
@@ -48,7 +46,7 @@ def _stored(value: Value, append: Append, file: str, *, attribute: bool) -> Any:
     describe(message.type, value.dtype, value.shape)
     message.blobFileValue.fileName = file
     code, missing = TYPES[value.dtype].code, padding(value.dtype, size)
-    message.blobFileValue.offset = append(file, code, value.data, missing)
+    message.blobFileValue.offset = append(file, code, value, missing)
     return message
 
 

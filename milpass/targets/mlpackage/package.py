@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from milpass.errors import ModelError, UsageError
 from milpass.records import Record, Result, Value
+from milpass.targets.base import Check
 from milpass.targets.mlpackage.blobs import BlobFile
-from milpass.targets.mlpackage.destination import destination
+from milpass.targets.mlpackage.destination import destination, is_temporary
 from milpass.targets.mlpackage.edit import PackageEdit
 from milpass.targets.mlpackage.layout import Layout, unreadable
 from milpass.targets.mlpackage.soundness import unsound_constants, unsound_functions
 from milpass.targets.mlpackage.survey import ProgramSurvey
+from milpass.targets.mlpackage.unchanged import InputFiles
 from milpass.targets.mlpackage.values import from_blob, from_immediate, tensor_type
 from milpass.targets.opsets import program_format, redefined
 from milpass.targets.protobuf import parse_model
@@ -31,8 +33,9 @@ class Package(Surveyed):
 
     _survey: ProgramSurvey
 
-    def __init__(self, layout: Layout, model: Any) -> None:
+    def __init__(self, layout: Layout, model: Any, inputs: InputFiles | None = None) -> None:
         self._layout = layout
+        self._inputs = inputs or InputFiles()
         self._model = model
         self._check_kind()
         self._survey = ProgramSurvey.of(self._model.mlProgram)
@@ -46,7 +49,9 @@ class Package(Surveyed):
     def at(cls, path: Path) -> Package:
         """The package at a path."""
         layout = Layout.of(path)
-        return cls(layout, parse_model(layout.model_bytes(), str(path)))
+        inputs = InputFiles()
+        inputs.opening(layout.existing(layout.model))
+        return cls(layout, parse_model(layout.model_bytes(), str(path)), inputs)
 
     def _check_kind(self) -> None:
         kind = self._model.WhichOneof("Type")
@@ -105,6 +110,7 @@ class Package(Surveyed):
 
     def record(self, weight: Weight) -> Record:
         """The operation that stores an already encoded weight, its values as views of the file."""
+        self._inputs.check()
         return self._record(self._encoded[weight.key], {})
 
     def _record(self, op: Operation, known: dict[int, Record]) -> Record:
@@ -150,18 +156,36 @@ class Package(Surveyed):
             raise self._damaged(name, str(error)) from None
 
     @contextmanager
-    def editing(self, out: Path | None, *, overwrite: bool, raise_to: str | None) -> Iterator[PackageEdit]:
+    def editing(
+        self, out: Path | None, *, overwrite: bool, raise_to: str | None, check: Check | None = None
+    ) -> Iterator[PackageEdit]:
         """Write a copy of the package to `out`; the opened package can be edited once."""
         assert out is not None
-        with destination(out, source=self.path, overwrite=overwrite) as folder:
-            edit = PackageEdit(folder, self._layout, self._model, self._survey, self._file)
+        lasting = not is_temporary(out)
+        with destination(out, source=self.path, overwrite=overwrite, lasting=lasting) as folder:
+            edit = PackageEdit(folder, self._layout, self._model, self._survey, self._reading)
             with edit:
                 yield edit
                 edit.finish(raise_to)
+            self._inputs.check()
+            if check:
+                try:
+                    check(self._reopened(), Package.at(folder))
+                finally:
+                    self._inputs.check()  # a copy of something else than there is now fails for that reason
+
+    def _reopened(self) -> Package:
+        """The package as it stands on disk: the message of this one has been edited."""
+        return Package.at(self.path)
+
+    def _reading(self, name: str) -> BlobFile:
+        """A weight file for its values: a mapped file that was cut short ends the process that reads on."""
+        self._inputs.check()
+        return self._file(name)
 
     def _file(self, name: str) -> BlobFile:
         if name not in self._files:
-            path = self._layout.existing(self._layout.weight_file(name))
+            path = self._inputs.opening(self._layout.existing(self._layout.weight_file(name)))
             self._files[name] = BlobFile(path, str(path))
         return self._files[name]
 
@@ -223,6 +247,7 @@ class Package(Surveyed):
         self._value(message, weight.name)
 
     def _load(self, message: Any, name: str) -> NDArray[Any]:
+        self._inputs.check()
         value = self._value(message, name)
         return value.data.reshape(value.shape)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from milpass.errors import UsageError
 from milpass.records import Record
+from milpass.targets.base import Check
 from milpass.targets.opsets import OPSETS
 from milpass.targets.program.edit import ProgramEdit
 from milpass.targets.program.values import record_of, tensor_type, values_of
@@ -74,7 +75,9 @@ class ProgramTarget(Surveyed):
         return self._program
 
     @contextmanager
-    def editing(self, out: Path | None, *, overwrite: bool, raise_to: str | None) -> Iterator[ProgramEdit]:
+    def editing(
+        self, out: Path | None, *, overwrite: bool, raise_to: str | None, check: Check | None = None
+    ) -> Iterator[ProgramEdit]:
         """Edit the program at the end of the context; where that fails earlier, it is as it was."""
         edit = ProgramEdit(self._survey.definitions)
         yield edit

@@ -1,0 +1,81 @@
+"""Ctrl-C and SIGTERM: the run is cleaned up after and left at once, without a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """A signal came; not a `KeyboardInterrupt`, which click would answer in its own way."""
+
+    written: Path | None = None  # what had come to be before that
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Leave at a signal, by way of the clean-up of whatever runs; signals that are ignored stay so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where Python delivers no signals
+        return
+    heeded = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, _interrupt) for number in heeded}
+    try:
+        yield
+    except Interrupted as interrupt:
+        _leave_at_once(interrupt)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def telling_what_was_written(out: Path | None) -> Iterator[None]:
+    """Let an interrupt know whether the destination had been written by then."""
+    before = _identity(out)
+    try:
+        yield
+    except Interrupted as interrupt:
+        if _identity(out) not in (before, None):
+            interrupt.written = out
+        raise
+
+
+def _identity(out: Path | None) -> tuple[int, int] | None:
+    """What tells a folder from the one that takes its place."""
+    try:
+        found = os.stat(out) if out else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
+
+
+def _interrupt(number: int, _: FrameType | None) -> NoReturn:
+    raise Interrupted(number)
+
+
+def _leave_at_once(interrupt: Interrupted) -> NoReturn:
+    """Leave without waiting for the fits that other threads have begun; nothing is left to clean up."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    verb = "interrupted" if interrupt.number == signal.SIGINT else "terminated"
+    with suppress(OSError):  # nobody may be left to read it
+        click.echo(f"milpass: {verb}, {interrupt.written or 'nothing'} was written", err=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(128 + interrupt.number)
