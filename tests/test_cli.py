@@ -260,7 +260,7 @@ SLOW = """
 import time, milpass.composition
 class Slow:
     def fit(self, array, options, terms):
-        print("fitting", flush=True)
+        print("fitting\\n", end="", flush=True)  # in one piece: there are several threads
         time.sleep(60)
 milpass.composition.mode_of = lambda encoding, mode: Slow()
 from milpass.cli import main

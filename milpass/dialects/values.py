@@ -102,7 +102,7 @@ def array_of(value: Value) -> NDArray[Any]:
 
     Raises `ValueError` for text.
     """
-    if value.data.dtype.kind not in "iuf":
+    if value.data.dtype.kind not in "iuf" or value.dtype == "bf16":  # which numpy has not
         raise ValueError(f"{value.dtype} in place of numbers")
     narrow = _INTEGER.match(value.dtype)
     if narrow is None:

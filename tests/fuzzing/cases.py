@@ -14,6 +14,7 @@ from attrs import frozen
 from google.protobuf.message import DecodeError, EncodeError
 
 from milpass import MilpassError, NothingCompressed, apply, parse
+from milpass.errors import VerificationError
 from milpass.inspection import inspect_weights
 from milpass.plan import Plan, Replaced
 from milpass.reading import decoded
@@ -74,6 +75,8 @@ class Case:
         before = digest(package)
         try:
             return _tried(package, folder / "out.mlpackage", random)
+        except VerificationError as error:
+            raise AssertionError(f"written wrongly: {error}") from error
         except MilpassError as error:
             _check_refusal(error, folder)
             return f"refused: {_generalized(str(error))}"

@@ -102,8 +102,8 @@ HOSTILE: dict[str, tuple[Change, frozenset[int]]] = {
     "a pipe beside": (lambda package: os.mkfifo(package / "pipe"), EITHER),
     "a link outside beside": (lambda package: (package / "link").symlink_to("/etc/passwd"), EITHER),
     "a compiled model": (_compiled, REFUSED),
-    "manifest: a million items": (
-        manifest(lambda held: held["itemInfoEntries"].update((str(n), {}) for n in range(10**6))),
+    "manifest: half a million items": (
+        manifest(lambda held: held["itemInfoEntries"].update((str(n), {}) for n in range(10**6 // 2))),
         EITHER,
     ),
     "manifest: ten million items": (
@@ -137,12 +137,12 @@ HOSTILE: dict[str, tuple[Change, frozenset[int]]] = {
     "shape: below zero": (shape_of_conv2((1 << 64) - 64, 32, 3, 3), REFUSED),
     "shape: zero": (shape_of_conv2(0, 1 << 63), REFUSED),
     "shape: a thousand axes": (shape_of_conv2(18432, *[1] * 999), REFUSED),
-    "shape: a million axes": (shape_of_conv2(*[1 << 60] * 10**6), REFUSED),
+    "shape: a hundred thousand axes": (shape_of_conv2(*[1 << 60] * 10**5), REFUSED),
     "nested: a chain of three": (chain(3), EITHER),
     "nested: a chain of five thousand": (chain(5000), REFUSED),
     "nested: each twice": (diamond(60, "constexpr_blockwise_shift_scale", "data", "scale"), EITHER),
     "rearranged: each twice": (diamond(200, "reshape", "x"), READ),
-    "rearranged: a long way": (diamond(20_000, "reshape", "x"), READ),
+    "rearranged: a long way": (diamond(5000, "reshape", "x"), READ),
     "transposed: too few axes": (turned([1]), READ),
     "transposed: axes of none": (turned([1, 7]), READ),
     "transposed: one axis twice": (turned([1, 1]), READ),
