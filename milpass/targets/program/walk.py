@@ -16,7 +16,7 @@ MODULE_SCOPE = "TORCHSCRIPT_MODULE_NAME"
 def survey_of(program: Any) -> Survey:
     """Walk every function and every block of it."""
     walk = _Walk()
-    for name, function in program.functions.items():
+    for name, function in sorted(program.functions.items()):  # as a package, which has no order of them
         walk.values.update({id(value): None for value in function.inputs.values()})
         walk.block(function, Key(name, (), ""), None)
     return walk.survey
