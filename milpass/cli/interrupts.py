@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import click
 
@@ -19,8 +19,6 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 class Interrupted(BaseException):
     """A signal came; not a `KeyboardInterrupt`, which click would answer in its own way."""
-
-    written: Path | None = None  # what had come to be before that
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -35,6 +33,7 @@ def interruptible() -> Iterator[None]:
         return
     heeded = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, _interrupt) for number in heeded}
+    _WATCHED.clear()
     try:
         yield
     except Interrupted as interrupt:
@@ -44,25 +43,28 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def telling_what_was_written(out: Path | None) -> Iterator[None]:
-    """Let an interrupt know whether the destination had been written by then."""
-    before = _identity(out)
-    try:
-        yield
-    except Interrupted as interrupt:
-        if _identity(out) not in (before, None):
-            interrupt.written = out
-        raise
+# What tells a folder from the one that takes its place.
+Identity: TypeAlias = tuple[int, int] | None
+# The destination of the run, and what is there before it.
+_WATCHED: dict[Path, Identity] = {}
 
 
-def _identity(out: Path | None) -> tuple[int, int] | None:
-    """What tells a folder from the one that takes its place."""
+def watch(out: Path) -> None:
+    """Let an interrupt, however late it comes, tell whether this destination has been written by then."""
+    _WATCHED[out] = _identity(out)
+
+
+def _written() -> Path | None:
+    """The watched destination, if something new is there."""
+    return next((out for out, before in _WATCHED.items() if _identity(out) not in (before, None)), None)
+
+
+def _identity(out: Path) -> Identity:
     try:
-        found = os.stat(out) if out else None
+        found = os.stat(out)
     except OSError:
         return None
-    return (found.st_dev, found.st_ino) if found else None
+    return found.st_dev, found.st_ino
 
 
 def _interrupt(number: int, _: FrameType | None) -> NoReturn:
@@ -75,7 +77,7 @@ def _leave_at_once(interrupt: Interrupted) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     verb = "interrupted" if interrupt.number == signal.SIGINT else "terminated"
     with suppress(OSError):  # nobody may be left to read it
-        click.echo(f"milpass: {verb}, {interrupt.written or 'nothing'} was written", err=True)
+        click.echo(f"milpass: {verb}, {_written() or 'nothing'} was written", err=True)
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(128 + interrupt.number)

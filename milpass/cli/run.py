@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from milpass.cli.interrupts import telling_what_was_written
+from milpass.cli.interrupts import watch
 from milpass.cli.options import RunOptions
 from milpass.cli.progress import progress
 from milpass.cli.show import show_plan, show_rows
@@ -22,11 +22,8 @@ def run(pipeline: Pipeline, options: RunOptions) -> None:
     """Plan, or plan and write, and print the outcome in the form that is asked for."""
     if options.output is None and not options.dry_run:
         raise click.UsageError("Missing option '-o' / '--output' (or use --dry-run).")
-    with telling_what_was_written(None if options.dry_run else options.output):
-        _run(pipeline, options)
-
-
-def _run(pipeline: Pipeline, options: RunOptions) -> None:
+    if options.output is not None and not options.dry_run:
+        watch(options.output)
     try:
         plan = _planned(pipeline, options) if options.dry_run else _applied(pipeline, options)
     except NothingCompressed as nothing:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from milpass.encodings import Dense, Indices, Sparse
 from milpass.fitting.fitted import FittedWeight, Quality
 
+# Elements whose ranks are counted at a time.
+COUNTED = 1 << 20
+
 
 def smallest(magnitudes: NDArray[Any], count: int) -> NDArray[np.bool_]:
     """Which `count` elements of each row are the smallest; of equal ones the first."""
@@ -19,8 +22,21 @@ def smallest(magnitudes: NDArray[Any], count: int) -> NDArray[np.bool_]:
     limits = np.partition(bits, count - 1, axis=1)[:, count - 1, None]
     below, equal = bits < limits, bits == limits
     missing = count - np.count_nonzero(below, axis=1)[:, None]
-    found: NDArray[np.bool_] = below | (equal & (np.cumsum(equal, axis=1) <= missing))
-    return found
+    _add_first(below, equal, missing)
+    return below
+
+
+def _add_first(found: NDArray[np.bool_], equal: NDArray[np.bool_], missing: NDArray[Any]) -> None:
+    """Add the first so many of each row, in parts: one sum over all would take eight bytes an element, and
+    numpy lets no other thread run meanwhile, the one that hears Ctrl-C among them."""
+    rows, length = equal.shape
+    counted: NDArray[Any] = np.zeros((rows, 1), np.int64)
+    step = max(COUNTED // max(rows, 1), 1)
+    for start in range(0, length, step):
+        part = equal[:, start : start + step]
+        ranks = counted + np.cumsum(part, axis=1)
+        found[:, start : start + step] |= part & (ranks <= missing)
+        counted = ranks[:, -1:]
 
 
 def axis_of(shape: tuple[int, ...], groups: tuple[int, ...]) -> int:

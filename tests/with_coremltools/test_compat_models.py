@@ -11,7 +11,7 @@ import pytest
 
 from milpass import compat
 from tests.with_coremltools.conftest import MODELS, ROOT, ct, evaluated
-from tests.with_coremltools.test_compat import ORIGINALS, theirs
+from tests.with_coremltools.test_compat import NEEDS_SKLEARN, ORIGINALS, theirs
 
 PACKAGES = [ROOT / "examples" / "digits.mlpackage", *sorted((MODELS / "mlprogram").glob("*.mlpackage"))]
 
@@ -35,7 +35,9 @@ NOISE = 1e-5
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.stem)
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize(
+    "config", [pytest.param(name, marks=NEEDS_SKLEARN) if "bits" in name else name for name in CONFIGS]
+)
 def test_no_weight_is_worse_than_theirs(package: Path, config: str, tmp_path: Path) -> None:
     model, (function, part) = loaded(package, tmp_path), CONFIGS[config]
     asked = theirs.OptimizationConfig(part)
