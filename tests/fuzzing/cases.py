@@ -60,18 +60,24 @@ class Case:
 
     seed: str
 
-    def outcome(self, folder: Path) -> str:
-        """Write the package, let milpass try, and tell what came of it, in words without its own numbers.
-
-        Raises `AssertionError` for what must not come of it, and whatever else milpass lets escape.
-        """
+    def package(self, folder: Path) -> Random:
+        """Write the damaged package to a new folder; gives what chooses how it is used."""
         random = Random(self.seed)
         sample = random.choice(samples())
         for damage in random.choices(DAMAGES, k=random.choice((1, 1, 2))):
             # no message may be left to the second, or one that is too deep
             with suppress(MilpassError, DecodeError, EncodeError):
                 sample = damage(sample, random)
-        package = sample.write(folder / "damaged.mlpackage")
+        sample.write(folder)
+        return random
+
+    def outcome(self, folder: Path) -> str:
+        """Write the package, let milpass try, and tell what came of it, in words without its own numbers.
+
+        Raises `AssertionError` for what must not come of it, and whatever else milpass lets escape.
+        """
+        package = folder / "damaged.mlpackage"
+        random = self.package(package)
         before = digest(package)
         try:
             return _tried(package, folder / "out.mlpackage", random)

@@ -36,6 +36,8 @@ def _refusal(out: Path, got: str, needs: str, remedy: str | None = None) -> Usag
 
 def check_destination(out: Path, *, source: Path, overwrite: bool) -> None:
     """Refuse a destination that cannot be written, or must not be, before any work is done."""
+    if "\0" in str(out):
+        raise _refusal(out, "a path with a zero byte", "one that the system can have")
     real, origin = Path(os.path.realpath(out)), Path(os.path.realpath(source))
     if real == origin or origin in real.parents or real in origin.parents:
         raise _refusal(out, "the input itself", "another place: the input is never written to")

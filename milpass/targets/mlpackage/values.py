@@ -66,15 +66,24 @@ def from_immediate(tensor: Any, dtype: str, shape: tuple[int, ...]) -> Value:
     if dtype == TEXT:
         return Value(TEXT, shape, np.array(held, dtype=str))
     stored = numpy_type(dtype)
-    data: NDArray[Any]
     try:
-        data = np.frombuffer(held, stored) if isinstance(held, bytes) else np.array(held, dtype=stored)
-    except (OverflowError, TypeError) as error:  # a number that the type has not; text
+        data = np.frombuffer(held, stored) if isinstance(held, bytes) else _converted(held, stored)
+    except TypeError as error:
         raise ValueError(str(error)) from None
     size = prod(shape)
     if data.nbytes != nbytes(dtype, size):
         raise ValueError(f"{data.nbytes} bytes, not {size} elements of {dtype}")
     return Value(dtype, shape, data)
+
+
+def _converted(held: Any, stored: np.dtype[Any]) -> NDArray[Any]:
+    """Numbers as a type; raises `ValueError` where it is of whole numbers and has not all of them."""
+    wide = np.array(held)
+    with np.errstate(over="ignore", invalid="ignore"):
+        narrow: NDArray[Any] = wide.astype(stored)
+    if stored.kind in "iu" and not np.array_equal(wide, narrow):
+        raise ValueError(f"{wide[wide != narrow][0]} as a number of {stored.name}")
+    return narrow
 
 
 def describe(value_type: Any, dtype: str, shape: tuple[int, ...]) -> None:
