@@ -20,7 +20,7 @@ WRITTEN = {"coreml_update_state": "write_state"}
 
 
 def told(graph: Graph) -> list[tuple[Any, ...]]:
-    """What selectors ask of each operation, in order; names left out."""
+    """What selectors ask of each operation, function by function, in order; names left out."""
     hops = [graph.hops_to(kind) for kind in ("matmul", "linear", "softmax", "while_loop")]
     return [
         (
@@ -35,7 +35,7 @@ def told(graph: Graph) -> list[tuple[Any, ...]]:
             node.at in graph.attention,
             [distances.get(node.at) for distances in hops],
         )
-        for node in graph.nodes
+        for node in sorted(graph.nodes, key=lambda node: node.at.function)  # a message keeps no order of them
     ]
 
 
