@@ -140,6 +140,8 @@ def test_killed_at_random_moments(server: Server, source: Path, tmp_path: Path) 
     for trial in range(max(int(51 * EFFORT), 6)):
         number = SIGNALS[trial % 3]
         ended = place.run(server, signal=number, after=draw.uniform(0, seconds))
+        if ended.code == 70 and ended.steps == 0:
+            continue  # the signal came before the command had begun
         place.check(ended, number)
         place.run_again()
 
