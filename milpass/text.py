@@ -7,7 +7,6 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from milpass.errors import UsageError
@@ -89,6 +88,8 @@ class _Reader:
     def _Name(self, node: ast.Name, depth: int) -> Any:
         if node.id in self._vocabulary:
             return self._vocabulary[node.id]
+        from difflib import get_close_matches
+
         near = get_close_matches(node.id, self._vocabulary, n=1)
         meant = [f"`{near[0]}`"] if near else []
         if depth > 1:  # an argument, which may be a text

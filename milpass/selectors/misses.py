@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 
 from milpass.selectors.language import Selector
 from milpass.selectors.patterns import Pattern
@@ -24,5 +23,7 @@ def _nearest(pattern: Pattern, weights: Sequence[Weight]) -> str:
     """The names that come nearest to a pattern, as the end of a sentence."""
     known = dict.fromkeys(text for weight in weights for text in sorted(pattern.texts(weight)))
     compared = list(known)[:MOST_COMPARED]
+    from difflib import get_close_matches
+
     near = get_close_matches(pattern.pattern.strip("*^$"), compared, n=3, cutoff=0.4)
     return f"; near it: {', '.join(near)}" if near else ""

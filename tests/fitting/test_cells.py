@@ -11,11 +11,11 @@ from milpass import fit_lut
 from milpass.encodings import indices as indices_of_encodings
 from milpass.fitting import mode_of
 from milpass.fitting.fitted import NotFittable, Terms
-from milpass.fitting.large import gathered
+from milpass.fitting.large import gathered, is_streamed
 from milpass.fitting.large.layout import Layout, counted
 from milpass.fitting.large.narrowing import Paths, Told, narrowed
 from milpass.fitting.large.nearest import cuts, stored
-from milpass.fitting.large.streaming import best_table, is_streamed
+from milpass.fitting.large.streaming import best_table
 from milpass.fitting.tables.clustering import cluster
 from milpass.fitting.tables.distribution import Distribution
 from milpass.fitting.tables.table import Entries, palettized

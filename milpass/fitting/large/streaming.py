@@ -6,8 +6,6 @@ clustering has a boundary; a third gathers the values of those that are left, an
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import NDArray
@@ -21,9 +19,6 @@ from milpass.fitting.tables.clustering import cluster
 from milpass.fitting.tables.distribution import check_filled, check_finite
 from milpass.paging import in_parts
 
-# Elements from which on cells are quicker than sorting, at least and for each entry.
-STREAMED = 1 << 16
-STREAMED_PER_ENTRY = 1 << 13
 # Rounds after which values that are left are looked at one by one.
 ROUNDS = 4
 # Cells for each entry that the second pass makes of those that are left; rounds after it make fewer by this.
@@ -39,11 +34,6 @@ class Best:
     cost: float
     bound: float
     way: str
-
-
-def is_streamed(array: NDArray[Any], k: int) -> bool:
-    """Whether cells are the quicker way to the best table of k entries."""
-    return array.dtype == np.float32 and array.size >= max(STREAMED, STREAMED_PER_ENTRY * k)
 
 
 def best_table(array: NDArray[np.float32], k: int, *, finer: int = FINER) -> Best:

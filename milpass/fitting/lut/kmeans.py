@@ -7,13 +7,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from milpass.fitting.fitted import FittedWeight, LutOptions, Terms
-from milpass.fitting.large.nearest import stored
-from milpass.fitting.large.streaming import best_table, is_streamed
+from milpass.fitting.large import is_streamed
 from milpass.fitting.tables.clustering import cluster
 from milpass.fitting.tables.distribution import Distribution
 from milpass.fitting.tables.grouped import fit_tables
 from milpass.fitting.tables.table import Entries
-from milpass.fitting.vectors.tables import fit_vector_tables
 
 NBITS = "given"
 DIVIDES = True
@@ -26,11 +24,21 @@ def fit(array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
     """Fit the optimal table of each group by exact k-means over its elements."""
     assert options.nbits is not None
     if options.cluster_dim > 1:
+        from milpass.fitting.vectors.tables import fit_vector_tables
+
         return fit_vector_tables(array, options.nbits, options.cluster_dim, terms)
     if terms.are_plain and is_streamed(array, 1 << options.nbits):
-        table = best_table(array, 1 << options.nbits)
-        return stored(array, Entries(table.means, table.cost, table.bound, table.way), options.nbits)
+        return _streamed(array, options.nbits)
     return fit_tables(array, options.nbits, terms, _Best())
+
+
+def _streamed(array: NDArray[Any], nbits: int) -> FittedWeight:
+    """The same without a sort; imported where it is needed, as it takes longer than a small fit."""
+    from milpass.fitting.large.nearest import stored
+    from milpass.fitting.large.streaming import best_table
+
+    table = best_table(array, 1 << nbits)
+    return stored(array, Entries(table.means, table.cost, table.bound, table.way), nbits)
 
 
 class _Best:

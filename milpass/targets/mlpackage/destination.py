@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,12 +19,18 @@ TEMPORARY = "milpass-"
 
 def temporary_destination() -> Path:
     """A new name in the system's folder of temporary files."""
-    return Path(tempfile.gettempdir()) / f"{TEMPORARY}{os.urandom(8).hex()}.mlpackage"
+    return _temporary_folder() / f"{TEMPORARY}{os.urandom(8).hex()}.mlpackage"
 
 
 def is_temporary(out: Path) -> bool:
     """Whether a destination is one that nobody asked for by name."""
-    return out.name.startswith(TEMPORARY) and out.parent == Path(tempfile.gettempdir())
+    return out.name.startswith(TEMPORARY) and out.parent == _temporary_folder()
+
+
+def _temporary_folder() -> Path:
+    from tempfile import gettempdir  # few runs need it, and it brings much with it
+
+    return Path(gettempdir())
 
 
 def _refusal(out: Path, got: str, needs: str, remedy: str | None = None) -> UsageError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from hashlib import blake2b
 from pathlib import Path
 
 from attrs import frozen
@@ -54,6 +53,8 @@ class Beside:
         name = self.out.name
         if len(os.fsencode(name)) <= LONGEST:
             return f".{name}"
+        from hashlib import blake2b  # which loads a library of ciphers
+
         digest = blake2b(os.fsencode(name), digest_size=8).hexdigest()
         return f".{name[: LONGEST // 4]}.{digest}"  # a character has at most four bytes
 
