@@ -11,7 +11,7 @@ from milpass.errors import UsageError
 from milpass.targets.mlpackage.layout import MANIFEST
 from milpass.targets.mlpackage.leftovers import PARTIAL, REPLACED, Beside, new_token
 from milpass.targets.mlpackage.lock import Locked, locked
-from milpass.targets.mlpackage.moving import move_into_place, sync, sync_names
+from milpass.targets.mlpackage.moving import move_into_place, sync_names
 from milpass.targets.mlpackage.shield import shielded
 
 TEMPORARY = "milpass-"
@@ -64,11 +64,11 @@ def check_vacant(out: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def destination(out: Path, *, source: Path, overwrite: bool, lasting: bool = True) -> Iterator[Path]:
+def destination(out: Path, *, source: Path, overwrite: bool) -> Iterator[Path]:
     """A new folder beside `out`, which takes its place at the end, or vanishes after an error.
 
     A process that is killed leaves folders that the next run for the same destination finds and removes;
-    it first puts back what was moved aside.  Unless `lasting`, a power loss may take the package.
+    it first puts back what was moved aside.  The body brings to the disk what a power loss must not take.
     """
     check_destination(out, source=source, overwrite=overwrite)
     beside, token = Beside(out.absolute()), new_token()
@@ -80,13 +80,10 @@ def destination(out: Path, *, source: Path, overwrite: bool, lasting: bool = Tru
                 beside.remove()
             with _partial(beside, token) as folder:
                 yield folder
-                if lasting:
-                    sync(folder)
                 with shielded():
                     check_vacant(out, overwrite=overwrite)  # it may have come to be in the meantime
                     move_into_place(folder, beside.out, beside.place(token, REPLACED))
-                    if lasting:
-                        sync_names(beside.out.parent)
+                    sync_names(beside.out.parent)
     except Locked:
         remedy = "Wait until it has ended, or name another destination"
         raise _refusal(out, "one that another run is writing", "it for itself", remedy) from None

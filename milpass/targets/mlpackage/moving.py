@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 # From Linux' <linux/fs.h>, <fcntl.h> and <asm/unistd.h>, and macOS' <sys/stdio.h>.
@@ -40,6 +42,15 @@ def exchange(first: Path, second: Path) -> bool:
         return bool(libc.renameat2(*arguments) == 0)
     number = _RENAMEAT2.get(os.uname().machine)  # a C library from before the call has a wrapper
     return number is not None and bool(libc.syscall(number, *arguments) == 0)
+
+
+@contextmanager
+def syncing(folder: Path) -> Iterator[None]:
+    """Bring a folder to the disk while the body reads in it; at the end all of it is there."""
+    with ThreadPoolExecutor(1, thread_name_prefix="milpass-sync") as pool:
+        done = pool.submit(sync, folder)
+        yield
+        done.result()
 
 
 def sync(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from milpass.targets.mlpackage.blobs import BlobFile
 from milpass.targets.mlpackage.destination import destination, is_temporary
 from milpass.targets.mlpackage.edit import PackageEdit
 from milpass.targets.mlpackage.layout import Layout, unreadable
+from milpass.targets.mlpackage.moving import syncing
 from milpass.targets.mlpackage.soundness import unsound_constants, unsound_functions
 from milpass.targets.mlpackage.survey import ProgramSurvey
 from milpass.targets.mlpackage.unchanged import InputFiles
@@ -161,18 +162,21 @@ class Package(Surveyed):
     ) -> Iterator[PackageEdit]:
         """Write a copy of the package to `out`; the opened package can be edited once."""
         assert out is not None
-        lasting = not is_temporary(out)
-        with destination(out, source=self.path, overwrite=overwrite, lasting=lasting) as folder:
+        with destination(out, source=self.path, overwrite=overwrite) as folder:
             edit = PackageEdit(folder, self._layout, self._model, self._survey, self._reading)
             with edit:
                 yield edit
                 edit.finish(raise_to)
-            self._inputs.check()
-            if check:
-                try:
-                    check(self._reopened(), Package.at(folder))
-                finally:
-                    self._inputs.check()  # a copy of something else than there is now fails for that reason
+            with nullcontext() if is_temporary(out) else syncing(folder):
+                self._confirm(folder, check)
+
+    def _confirm(self, folder: Path, check: Check | None) -> None:
+        self._inputs.check()
+        if check:
+            try:
+                check(self._reopened(), Package.at(folder))
+            finally:
+                self._inputs.check()  # a copy of something else than there is now fails for that reason
 
     def _reopened(self) -> Package:
         """The package as it stands on disk: the message of this one has been edited."""
