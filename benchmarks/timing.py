@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -67,7 +68,9 @@ def run_command(command: Sequence[str]) -> Usage:
     """Run a command to its end in a process of its own; raises `RuntimeError` where it fails.
 
     A bare interpreter starts it: Linux counts the memory of the process that starts another as that one's.
+    What was written before is on the disk first: who waits for the disk would wait for others' files, too.
     """
+    os.sync()
     launcher = [sys.executable, "-I", "-S", str(LAUNCHER), *command]
     done = subprocess.run(launcher, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -49,12 +50,14 @@ def rows(quick: bool, folder: Path) -> Iterator[Row]:
 
 def _timed(source: Path, out: Path, *, verify: bool) -> float:
     pipeline = select_weights() | fit_lut(nbits=NBITS) | replace_const_with_lut()
+    os.sync()
     took = seconds(lambda: apply(pipeline, source, out, threads=THREADS, verify=verify))
     shutil.rmtree(out)
     return took
 
 
 def _copied(source: Path, out: Path) -> float:
+    os.sync()
     took = seconds(lambda: copy_package(source, out))
     shutil.rmtree(out)
     return took
