@@ -57,12 +57,12 @@ def collect_counts(
 def count_in_blocks(
     patterns: cython.const[cython.ushort][::1], counters: cython.uint[::1], touched: cython.uchar[::1]
 ) -> None:
-    """Add the occurrences of few patterns to 65,536 counters, and mark which blocks of 64 have any."""
+    """Add the occurrences of few patterns to 65,536 counters, and mark which blocks of 16 have any."""
     i: cython.Py_ssize_t
     with cython.nogil:
         for i in range(patterns.shape[0]):
             counters[patterns[i]] += 1
-            touched[patterns[i] >> 6] = 1
+            touched[patterns[i] >> 4] = 1
 
 
 def collect_blocks(
@@ -82,13 +82,13 @@ def collect_blocks(
     pattern: cython.Py_ssize_t
     filled: cython.Py_ssize_t = 0
     with cython.nogil:
-        for i in range(1024):
-            block = 1023 - i if i < 512 else i - 512
+        for i in range(4096):
+            block = 4095 - i if i < 2048 else i - 2048
             if touched[block] == 0:
                 continue
             touched[block] = 0
-            for place in range(64):
-                pattern = 64 * block + (63 - place if i < 512 else place)
+            for place in range(16):
+                pattern = 16 * block + (15 - place if i < 2048 else place)
                 patterns[filled] = cython.cast(cython.ushort, pattern)
                 counts[filled] = counters[pattern]
                 filled += 1 if counters[pattern] != 0 else 0

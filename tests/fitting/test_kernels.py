@@ -226,7 +226,7 @@ def path_to(end, previous):
 @QUICK
 @given(arrays(np.uint16, st.sampled_from([0, 1, 0x7C00, 0x8000, 0x8001, 0x3C00, 0xBC00, 0xFC00])))
 def test_blocks_hold_what_counting_finds(run, drawn):
-    counters, touched = np.zeros((4, 1 << 16), np.uint32), np.zeros(1 << 10, np.uint8)
+    counters, touched = np.zeros((4, 1 << 16), np.uint32), np.zeros(1 << 12, np.uint8)
     np.add.at(counters[0], drawn, 1)
     expected = np.zeros(1 << 16, np.uint16), np.zeros(1 << 16), np.zeros(1, np.int64)
     run("histogram.collect_counts", counters, *expected)

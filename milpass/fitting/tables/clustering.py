@@ -89,7 +89,7 @@ class Sweeper:
         if exact:
             kernels.exactly.accumulate(values, counts, int(np.searchsorted(values, 0.0)), self._sums)
         else:
-            centre = float(np.sum(values * counts) / np.sum(counts))
+            centre = float((values * counts).sum() / counts.sum())
             kernels.clustering.accumulate(values, counts, centre, self._sums)
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from milpass.paging import in_parts
 
 # Elements that are looked at a time.
 PART = 1 << 22
+# The bits of the exponent of fp16, all of them set in infinity and NaN alone.
+INFINITE = 0x7C00
 
 
 @frozen(eq=False)
@@ -35,9 +39,9 @@ class Distribution:
             return _weighed(array.reshape(-1), importance.reshape(-1))
         with np.errstate(invalid="ignore"):  # a signalling NaN, which is told below
             values, counts = _READINGS[array.dtype.type](array.reshape(-1))
-        if not (np.isfinite(values[0]) and np.isfinite(values[-1])):
+        if not (isfinite(values[0]) and isfinite(values[-1])):
             raise NotFittable(_non_finite(array))
-        return cls(values + 0.0, counts)  # adding zero makes 0.0 of -0.0
+        return cls(values, counts)
 
     @property
     def counted(self) -> Distribution:
@@ -55,7 +59,14 @@ class Distribution:
 def _of_fp16(flat: NDArray[np.float16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Count bit patterns: an fp16 has 65,536 of them whatever the size of the weight."""
     patterns, counts = occurrences(flat)
-    return _merge_equal(patterns.view(np.float16).astype(np.float64), counts)
+    return _merge_zeros(_reals()[patterns], counts)
+
+
+@cache
+def _reals() -> NDArray[np.float64]:
+    """What each bit pattern of fp16 stands for, 0.0 for -0.0."""
+    reals: NDArray[np.float64] = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float64)
+    return reals + 0.0
 
 
 def _of_fp32(flat: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -63,7 +74,7 @@ def _of_fp32(flat: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np
     ascending = np.sort(flat)
     starts = np.flatnonzero(np.concatenate([[True], ascending[1:] != ascending[:-1]]))
     counts = np.diff(np.append(starts, ascending.size)).astype(np.float64)
-    return ascending[starts].astype(np.float64), counts
+    return ascending[starts].astype(np.float64) + 0.0, counts
 
 
 def _of_bytes(flat: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -89,15 +100,16 @@ def _weighed(flat: NDArray[Any], importance: NDArray[np.float64]) -> Distributio
     return Distribution(values, np.bincount(places.reshape(-1), importance, values.size).astype(np.float64))
 
 
-def _merge_equal(
+def _merge_zeros(
     values: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Make one value of -0.0 and 0.0, which stand side by side."""
-    zeros = np.flatnonzero(values == 0)
-    if zeros.size < 2:
+    """Make one value of two zeros, which stand side by side."""
+    zero = int(np.searchsorted(values, 0.0))
+    if values[zero : zero + 2].tolist() != [0.0, 0.0]:
         return values, counts
-    counts[zeros[1]] += counts[zeros[0]]
-    return np.delete(values, zeros[0]), np.delete(counts, zeros[0])
+    counts[zero + 1] += counts[zero]
+    values[1 : zero + 1], counts[1 : zero + 1] = values[:zero], counts[:zero]
+    return values[1:], counts[1:]
 
 
 def check_filled(array: NDArray[Any]) -> None:
@@ -110,8 +122,15 @@ def check_finite(array: NDArray[Any]) -> None:
     """Refuse an array without elements, or with NaN or infinity among them."""
     check_filled(array)
     flat = array.reshape(-1) if array.flags.c_contiguous else array
-    if not all(np.isfinite(part).all() for part in in_parts(flat, PART)):
+    if not all(_are_finite(part) for part in in_parts(flat, PART)):
         raise NotFittable(_non_finite(array))
+
+
+def _are_finite(part: NDArray[Any]) -> bool:
+    """Whether no element is NaN or infinite; numpy takes fp16 one by one, whole numbers not."""
+    if part.dtype != np.float16:
+        return bool(np.isfinite(part).all())
+    return bool((part.view(np.uint16) & INFINITE).max() < INFINITE)
 
 
 def _non_finite(array: NDArray[Any]) -> str:

@@ -40,11 +40,11 @@ def occurrences(flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
 
 
 class _Counters(local):
-    """Zeroed counters of the 65,536 patterns and marks of blocks of 64, one set for each thread."""
+    """Zeroed counters of the 65,536 patterns and marks of blocks of 16, one set for each thread."""
 
     def __init__(self) -> None:
         self.rows = np.zeros((4, 1 << 16), np.uint32)
-        self.touched = np.zeros(1 << 10, np.uint8)
+        self.touched = np.zeros(1 << 12, np.uint8)
 
 
 _COUNTERS = _Counters()
