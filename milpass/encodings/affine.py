@@ -37,12 +37,23 @@ class Affine(Encoding):
 
     def decode(self) -> NDArray[Any]:
         """The dequantized values; what a model holds may be NaN or infinite, or become so."""
+        numbers, dtype = self.inner.decode(), self.scale.dtype
         with np.errstate(over="ignore", invalid="ignore"):
-            values = self.inner.decode().astype(self.scale.dtype)
+            wide = self._type_of_sums(numbers)
+            values = numbers.astype(wide)
             if self.offset is not None:
-                values = values - self._spread(self.offset).astype(values.dtype)
-            decoded: NDArray[Any] = self._spread(self.scale) * values
-        return decoded
+                values -= self._spread(self.offset).astype(wide)
+            values *= self._spread(self.scale).astype(wide)
+            return values.astype(dtype, copy=False)
+
+    def _type_of_sums(self, numbers: NDArray[Any]) -> np.dtype[Any]:
+        """The scale's dtype; fp32 for fp16 where that rounds no earlier, and takes a quarter of the time.
+
+        A difference of bytes is a whole number of nine bits, so its product with a scale fits fp32.
+        """
+        whole = all(each is None or each.dtype.kind in "iu" for each in (numbers, self.offset))
+        is_exact = self.scale.dtype == np.float16 and numbers.dtype.itemsize == 1 and whole
+        return np.dtype(np.float32) if is_exact else self.scale.dtype
 
     def _spread(self, parameters: NDArray[Any]) -> NDArray[Any]:
         """One parameter for each element along every axis that has more than one block."""

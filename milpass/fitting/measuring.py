@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from math import sqrt
 from typing import Any
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from milpass import kernels
 from milpass.encodings import Dense, Encoding, Lut
 from milpass.fitting.fitted import Quality
+from milpass.fitting.rows import floats, widened
 from milpass.paging import let_go
 
 # Elements that are compared at a time: a multiple of 8, so that indices of a part are whole bytes.
@@ -31,7 +31,7 @@ def measured(
     else:
         seen = encoding.decode().reshape(-1)
         for part in _parts(flat.size):
-            values, others = (np.ascontiguousarray(a[part], np.float32) for a in (flat, seen))
+            values, others = (widened(np.ascontiguousarray(a[part])) for a in (flat, seen))
             kernels.errors.compare(values, others, sums)
     return Quality(float(sums[0]), sqrt(sums[1]), float(sums[2]))
 
@@ -53,17 +53,10 @@ def _compare_table(flat: NDArray[Any], encoding: Any, sums: NDArray[np.float64])
     for part in _parts(flat.size):
         values, indices = flat[part], encoding.indices.part(part.start, part.stop)
         if values.dtype == np.float16:
-            kernels.errors.compare_indexed(values.view(np.uint16), _reals(), indices, entries, sums)
+            kernels.errors.compare_indexed(values.view(np.uint16), floats(), indices, entries, sums)
         else:
             kernels.errors.compare(values.astype(np.float32, copy=False), entries[indices], sums)
         let_go(flat, values)
-
-
-@cache
-def _reals() -> NDArray[np.float32]:
-    """What each bit pattern of fp16 stands for."""
-    reals: NDArray[np.float32] = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
-    return reals
 
 
 def _weighed(values: NDArray[Any], seen: NDArray[Any], costs: NDArray[np.float64]) -> Quality:

@@ -32,12 +32,12 @@ def widened(rows: NDArray[Any]) -> NDArray[np.float32]:
     if rows.dtype != np.float16:
         return rows.astype(np.float32, copy=False)
     values = np.empty(rows.shape, np.float32)
-    kernels.quantization.widen(rows.view(np.uint16).reshape(-1), _floats(), values.reshape(-1))
+    kernels.quantization.widen(rows.view(np.uint16).reshape(-1), floats(), values.reshape(-1))
     return values
 
 
 @cache
-def _floats() -> NDArray[np.float32]:
+def floats() -> NDArray[np.float32]:
     """The values of all 65,536 patterns of fp16."""
     return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
