@@ -7,14 +7,33 @@ again from the file, mostly from the system's memory, when they are wanted.
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterator
 from typing import Any
 
-from numpy import ndarray
+from numpy import dtype, empty, frombuffer, ndarray
 from numpy.typing import NDArray
 
 # Bytes from which on an array is not kept mapped whole.
 LARGE = 1 << 26
+
+
+def scratch(size: int, dtype: dtype[Any]) -> NDArray[Any]:
+    """A new flat array for what is made of a weight; a large one lies in a file that nobody else sees.
+
+    So it can be let go of in parts; where there is no room for the file, it lies in memory.
+    """
+    nbytes = size * dtype.itemsize
+    if nbytes < LARGE:
+        return empty(size, dtype)
+    from tempfile import TemporaryFile  # few runs need it, and it brings much with it
+
+    try:
+        with TemporaryFile(prefix="milpass-") as file:
+            os.posix_fallocate(file.fileno(), 0, nbytes)
+            return frombuffer(mmap.mmap(file.fileno(), nbytes), dtype)
+    except (OSError, AttributeError):
+        return empty(size, dtype)
 
 
 def in_parts(flat: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from milpass import packing
 from milpass.encodings import Dense, Encoding, Indices
 from milpass.encodings.dense import STORED
+from milpass.paging import let_go, scratch
 from milpass.records import Pieces, Record, Value
 
 # Indices from which on they are packed while they are written.
@@ -46,8 +47,19 @@ def stored(encoding: Encoding) -> Value:
     if narrow is None:
         return plain(encoding.array)
     nbits = int(narrow[2])
-    unsigned = np.bitwise_and(encoding.array.astype(np.uint8), np.uint8((1 << nbits) - 1))
-    return evolve(packed(Indices.of(unsigned, nbits)), dtype=encoding.dtype)
+    return evolve(packed(_unsigned(encoding.array, nbits)), dtype=encoding.dtype)
+
+
+def _unsigned(array: NDArray[Any], nbits: int) -> Indices:
+    """Whole numbers as those without a sign whose bits are the same."""
+    flat, bits = np.ascontiguousarray(array).reshape(-1).view(np.uint8), np.uint8((1 << nbits) - 1)
+
+    def part(start: int, stop: int) -> NDArray[np.uint8]:
+        found = flat[start:stop] & bits
+        let_go(flat, flat[start:stop])
+        return found
+
+    return Indices(array.shape, nbits, part)
 
 
 def packed(indices: Indices) -> Value:
@@ -108,8 +120,13 @@ def array_of(value: Value) -> NDArray[Any]:
     if narrow is None:
         return value.data.reshape(value.shape)
     nbits = int(narrow[2])
-    unsigned = Indices.unpacked(value.data.view(np.uint8), value.shape, nbits).array()
-    return unsigned if narrow[1] else packing.signed(unsigned, nbits)
+    indices = Indices.unpacked(value.data.view(np.uint8), value.shape, nbits)
+    flat, at = scratch(indices.size, np.dtype(np.uint8 if narrow[1] else np.int8)), 0
+    for part in indices.parts():
+        flat[at : at + part.size] = part if narrow[1] else packing.signed(part, nbits)
+        let_go(flat, flat[at : at + part.size])
+        at += part.size
+    return flat.reshape(value.shape)
 
 
 def dense(value: Value) -> Dense:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import lcm
 from typing import Any, ClassVar
 
 import numpy as np
 from attrs import cmp_using, field, frozen
 from numpy.typing import NDArray
 
-from milpass.encodings.base import Encoding
+from milpass.encodings.base import Encoding, rows_of, together
 from milpass.encodings.equality import same_bits
 
 
@@ -54,6 +55,20 @@ class Affine(Encoding):
         whole = all(each is None or each.dtype.kind in "iu" for each in (numbers, self.offset))
         is_exact = self.scale.dtype == np.float16 and numbers.dtype.itemsize == 1 and whole
         return np.dtype(np.float32) if is_exact else self.scale.dtype
+
+    @property
+    def step(self) -> int:
+        """The rows of a block, and of what the inner has together."""
+        return lcm(self.inner.step, together(self.scale.shape[0], self.shape[0]))
+
+    def rows(self, start: int, stop: int) -> Affine:
+        """The numbers of these rows with their scales and offsets."""
+        scale, offset = (
+            None if each is None else rows_of(each, self.shape[0], start, stop)
+            for each in (self.scale, self.offset)
+        )
+        assert scale is not None
+        return Affine(self.inner.rows(start, stop), scale, offset)
 
     def _spread(self, parameters: NDArray[Any]) -> NDArray[Any]:
         """One parameter for each element along every axis that has more than one block."""

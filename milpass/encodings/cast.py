@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from milpass.encodings.base import Encoding
@@ -34,3 +34,12 @@ class Cast(Encoding):
         """The inner's values in the other type."""
         with np.errstate(over="ignore", invalid="ignore"):
             return self.inner.decode().astype(FLOATS[self.dtype])
+
+    @property
+    def step(self) -> int:
+        """As the inner's."""
+        return self.inner.step
+
+    def rows(self, start: int, stop: int) -> Cast:
+        """The inner's rows in the other type."""
+        return evolve(self, inner=self.inner.rows(start, stop))

@@ -35,3 +35,12 @@ class Dense(Encoding):
     def decode(self) -> NDArray[Any]:
         """The array itself."""
         return self.array
+
+    @property
+    def step(self) -> int:
+        """Rows stand by themselves."""
+        return 1
+
+    def rows(self, start: int, stop: int) -> Dense:
+        """A view of these rows."""
+        return Dense(self.array[start:stop], self.dtype)

@@ -50,6 +50,17 @@ class Indices:
         """The number of indices."""
         return prod(self.shape)
 
+    def rows(self, start: int, stop: int) -> Indices:
+        """Those of the rows from `start` to `stop` along the first axis."""
+        width = prod(self.shape[1:])
+
+        def part(begin: int, end: int) -> NDArray[np.uint8]:
+            at = start * width + begin
+            lead = at % 8  # a part begins on a byte
+            return self.part(at - lead, start * width + end)[lead:]
+
+        return Indices((stop - start, *self.shape[1:]), self.nbits, part)
+
     def parts(self) -> Iterator[NDArray[np.uint8]]:
         """All of them in row-major order, in flat parts of a bounded size."""
         for start in range(0, self.size, PART):

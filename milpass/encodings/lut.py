@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from attrs import cmp_using, field, frozen
+from attrs import cmp_using, evolve, field, frozen
 from numpy.typing import NDArray
 
-from milpass.encodings.base import Encoding
+from milpass.encodings.base import Encoding, together
 from milpass.encodings.equality import same_indices
 from milpass.encodings.indices import Indices
 
@@ -47,6 +47,23 @@ class Lut(Encoding):
         vectors: NDArray[Any] = np.take(tables.reshape(-1, vector), chosen, axis=0)
         axis = 0 if self.vector_axis is None else self.vector_axis
         return np.moveaxis(vectors, -1, axis + 1).reshape(self.shape)
+
+    @property
+    def step(self) -> int:
+        """The rows that share a table, or lie in one vector."""
+        return self._height * together(self.inner.shape[0], self.indices.shape[0])
+
+    @property
+    def _height(self) -> int:
+        """The rows of a row of indices."""
+        return self.inner.shape[-1] if self.vector_axis == 0 else 1
+
+    def rows(self, start: int, stop: int) -> Lut:
+        """The indices of these rows with their tables."""
+        first, last, shared = start // self._height, stop // self._height, self.inner.shape[0] == 1
+        length = together(self.inner.shape[0], self.indices.shape[0])
+        inner = self.inner if shared else self.inner.rows(first // length, -(-last // length))
+        return evolve(self, indices=self.indices.rows(first, last), inner=inner)
 
 
 def _group_of_each(groups: list[int], shape: tuple[int, ...]) -> NDArray[np.int64]:

@@ -34,3 +34,12 @@ class Sparse(Encoding):
         """The inner's values and zeros, in the inner's dtype."""
         values = self.inner.decode()
         return np.where(self.mask.array() != 0, values, values.dtype.type(0))
+
+    @property
+    def step(self) -> int:
+        """As the inner's."""
+        return self.inner.step
+
+    def rows(self, start: int, stop: int) -> Sparse:
+        """The rows of the mask and of what it covers."""
+        return Sparse(self.mask.rows(start, stop), self.inner.rows(start, stop))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.encodings import Dense, Encoding, Lut
+from milpass.encodings import Affine, Cast, Dense, Encoding, Lut, Sparse
 from milpass.fitting.fitted import Quality
 from milpass.fitting.rows import floats, widened
 from milpass.paging import let_go
@@ -29,11 +29,30 @@ def measured(
     if _is_one_table(encoding):
         _compare_table(flat, encoding, sums)
     else:
-        seen = encoding.decode().reshape(-1)
-        for part in _parts(flat.size):
-            values, others = (widened(np.ascontiguousarray(a[part])) for a in (flat, seen))
-            kernels.errors.compare(values, others, sums)
+        _compare_rows(array, encoding, sums)
     return Quality(float(sums[0]), sqrt(sums[1]), float(sums[2]))
+
+
+def _compare_rows(array: NDArray[Any], encoding: Encoding, sums: NDArray[np.float64]) -> None:
+    """Compare values with decoded ones, so many rows at a time."""
+    length = array.shape[0]
+    fitting = PART // max(array.size // length, 1)
+    height = max(fitting // encoding.step, 1) * encoding.step
+    for start in range(0, length, height):
+        rows = slice(start, min(start + height, length))
+        values, part = array[rows], encoding.rows(rows.start, rows.stop)
+        one, other = (widened(np.ascontiguousarray(each).reshape(-1)) for each in (values, part.decode()))
+        kernels.errors.compare(one, other, sums)
+        let_go(array, values)
+        let_go(_last(encoding), _last(part))
+
+
+def _last(encoding: Encoding) -> NDArray[Any]:
+    """The array in which a chain ends."""
+    while not isinstance(encoding, Dense):
+        assert isinstance(encoding, Affine | Cast | Lut | Sparse)
+        encoding = encoding.inner
+    return encoding.array
 
 
 def _parts(size: int) -> Iterator[slice]:

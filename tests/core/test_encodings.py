@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from milpass.encodings import Affine, Cast, Dense, Indices, Lut, Sparse
-from milpass.testing.strategies.encodings import SHAPES, flat_lut, flat_luts
+from milpass.testing.strategies.encodings import SHAPES, encodings, flat_lut, flat_luts
 from tests.encodings import packed_by_numpy
 from tests.strategies import EFFORT, quick
 
@@ -138,3 +138,15 @@ def test_cast_gives_the_other_type():
     inner = Dense(np.array([0.1, 65504], np.float16))
     decoded = Cast(inner, "fp32").decode()
     assert decoded.dtype == np.float32 and decoded.tolist() == inner.array.astype(np.float32).tolist()
+
+
+@FEW
+@given(encodings(), st.data())
+def test_rows_are_a_part_of_the_whole(encoding, data):
+    whole, steps = encoding.decode(), encoding.shape[0] // encoding.step
+    first = data.draw(st.integers(0, steps - 1))
+    last = data.draw(st.integers(first + 1, steps))
+    part = encoding.rows(first * encoding.step, last * encoding.step)
+    assert part.shape[0] == (last - first) * encoding.step
+    expected = whole[first * encoding.step : last * encoding.step]
+    assert part.decode().tobytes() == np.ascontiguousarray(expected).tobytes()

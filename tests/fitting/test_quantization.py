@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from milpass.encodings import Affine
 from milpass.fitting import mode_of
 from milpass.fitting.fitted import FittedWeight, NotFittable, Terms
+from milpass.fitting.numbers import sections
 from milpass.fitting.rows import split
 from milpass.passes import fit_affine
 from tests.strategies import quick
@@ -255,3 +256,23 @@ def test_weights_that_are_not_finite_are_left(dtype: Any, mode: str, bad: list[f
         fitted(array, (1, 1), mode=mode)
     with pytest.raises(NotFittable, match="no elements"):
         fitted(array[:0], (1, 1), mode=mode)
+
+
+@given(
+    array=hnp.arrays(np.float16, SHAPE, elements=st.floats(-8, 8, width=16)),
+    groups=st.sampled_from(GROUPS),
+    part=st.integers(1, 30),
+    how=st.sampled_from(KINDS),
+    extent=st.sampled_from(["minmax", "mse"]),
+)
+@FEW
+def test_parts_are_no_other_fit(array, groups, part, how, extent):
+    fields = {"mode": how[0], "nbits": how[1], "signed": how[2], "range": extent}
+    whole = fitted(array, groups, **fields)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sections, "PART", part)
+        found = fitted(array, groups, **fields)
+    if extent == "minmax":
+        assert found.encoding == whole.encoding
+    assert found.quality.squared_error == pytest.approx(whole.quality.squared_error, rel=1e-9)
+    assert found.quality.max_error == pytest.approx(whole.quality.max_error, rel=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from milpass import kernels
 from milpass.encodings import Affine, Dense
 from milpass.fitting.fitted import Quality
-from milpass.fitting.rows import joined
 
 
 @frozen(eq=False)
@@ -93,20 +93,30 @@ def errors(values: NDArray[np.float32], codes: NDArray[np.uint8], grid: Grid) ->
     return found
 
 
+@frozen(eq=False)
+class Parameters:
+    """The scales and zero points of groups as they are stored: of the weight's type, and of the numbers'."""
+
+    scales: NDArray[Any]
+    zeros: NDArray[Any]
+
+    @classmethod
+    def of(cls, grid: Grid, kind: np.dtype[Any]) -> Parameters:
+        """Those of a grid's rows."""
+        return cls(grid.scales.astype(grid.dtype), grid.zeros.astype(kind))
+
+
 def encoded(
-    codes: NDArray[np.uint8],
-    grid: Grid,
+    numbers: NDArray[Any],
+    parameters: Sequence[Parameters],
     name: str,
-    shape: tuple[int, ...],
     groups: tuple[int, ...],
     *,
     has_offset: bool,
 ) -> Affine:
-    """The encoding of a weight whose groups are rows; `name` is the type of the numbers, such as "int4"."""
-    kind = np.uint8 if name.startswith("u") else np.int8
-    numbers = joined((codes + np.uint8(grid.low & 0xFF)).view(kind), shape, groups)
-    scale = grid.scales.astype(grid.dtype).reshape(groups)
-    offset = grid.zeros.astype(kind).reshape(groups) if has_offset else None
+    """The encoding of a weight of so many groups; `name` is the type of the numbers, such as "int4"."""
+    scale = np.concatenate([each.scales for each in parameters]).reshape(groups)
+    offset = np.concatenate([each.zeros for each in parameters]).reshape(groups) if has_offset else None
     return Affine(Dense(numbers, name), scale, offset)
 
 

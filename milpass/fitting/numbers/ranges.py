@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
-from milpass.fitting.numbers.quantization import Grid, encoded, errors, quality, quantized
-from milpass.fitting.rows import split, widened
+from milpass.fitting.fitted import AffineOptions, FittedWeight, Quality, Terms
+from milpass.fitting.numbers.quantization import Grid, Parameters, encoded, errors, quality, quantized
+from milpass.fitting.numbers.sections import Section, sections
+from milpass.fitting.rows import joined
 from milpass.fitting.tables.distribution import check_filled, check_finite
+from milpass.paging import let_go, scratch
 
 # (least, greatest value of each row, lowest, highest code, the weight's type) -> a grid that spans them
 Spanning: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float64], int, int, np.dtype[Any]], Grid]
@@ -25,26 +28,69 @@ STEPS = 3
 def fit_grid(array: NDArray[Any], options: AffineOptions, terms: Terms, spanning: Spanning) -> FittedWeight:
     """Fit by a grid for each group; what a mask leaves out is taken for zero."""
     check_filled(array)
-    shown = array if terms.mask is None else np.where(terms.mask, array, array.dtype.type(0))
-    values = widened(split(shown, terms.groups))
     low, high = _codes(options)
-    least, greatest = values.min(axis=1).astype(np.float64), values.max(axis=1).astype(np.float64)
-    if not (np.isfinite(least).all() and np.isfinite(greatest).all()):
-        check_finite(array)
-    grid = spanning(least, greatest, low, high, array.dtype)
-    codes = quantized(values, grid)
-    found = errors(values, codes, grid)
-    if options.range == "mse":
-        grid, codes, found = _improved(
-            values,
-            grid,
-            codes,
-            found,
-            lambda part: spanning(least * part, greatest * part, low, high, array.dtype),
-        )
+    numbers = scratch(array.size, np.dtype(np.int8 if options.signed else np.uint8)).reshape(array.shape)
+    span = partial(_spanned, spanning, low, high, array.dtype)
+    parameters, qualities = [], []
+    for section in sections(array, terms):
+        least, greatest = _reaches(section)
+        if not (np.isfinite(least).all() and np.isfinite(greatest).all()):
+            check_finite(array)
+        grid = span(least, greatest, 1.0)
+        if options.range == "mse":
+            grid = _improved(section, grid, partial(span, least, greatest))
+        parameters.append(Parameters.of(grid, numbers.dtype))
+        qualities.append(quality(_written(section, grid, numbers)))
     name = f"{'' if options.signed else 'u'}int{options.nbits}"
-    encoding = encoded(codes, grid, name, array.shape, terms.groups, has_offset=options.has_offset)
-    return FittedWeight(encoding, quality(found))
+    encoding = encoded(numbers, parameters, name, terms.groups, has_offset=options.has_offset)
+    return FittedWeight(encoding, Quality.total(qualities))
+
+
+def _reaches(section: Section) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The least and the greatest value of each group."""
+    found = [(values.min(axis=1), values.max(axis=1)) for _, values in section.parts()]
+    least, greatest = zip(*found, strict=True)
+    return np.min(least, axis=0).astype(np.float64), np.max(greatest, axis=0).astype(np.float64)
+
+
+def _spanned(
+    spanning: Spanning,
+    low: int,
+    high: int,
+    dtype: np.dtype[Any],
+    least: NDArray[np.float64],
+    greatest: NDArray[np.float64],
+    part: float,
+) -> Grid:
+    """The grid over a part of the range of each group."""
+    return spanning(least * part, greatest * part, low, high, dtype)
+
+
+def _written(section: Section, grid: Grid, numbers: NDArray[Any]) -> NDArray[np.float64]:
+    """Write the numbers of a section, and give the errors of its groups."""
+
+    def write(rows: slice, codes: NDArray[np.uint8]) -> None:
+        part = numbers[rows]
+        shifted = (codes + np.uint8(grid.low & 0xFF)).view(numbers.dtype)
+        part[...] = joined(shifted, part.shape, section.groups)
+        let_go(numbers, part)
+
+    return _errors(section, grid, write)
+
+
+def _errors(
+    section: Section, grid: Grid, use: Callable[[slice, NDArray[np.uint8]], None] | None = None
+) -> NDArray[np.float64]:
+    """For each group the squared error, the greatest error and the sum of squares; `use` gets the codes."""
+    totals = np.zeros((grid.scales.size, 3))
+    for rows, values in section.parts():
+        codes = quantized(values, grid)
+        found = errors(values, codes, grid)
+        totals[:, ::2] += found[:, ::2]
+        totals[:, 1] = np.maximum(totals[:, 1], found[:, 1])
+        if use:
+            use(rows, codes)
+    return totals
 
 
 def _codes(options: AffineOptions) -> tuple[int, int]:
@@ -54,38 +100,32 @@ def _codes(options: AffineOptions) -> tuple[int, int]:
     return (-count // 2, count // 2 - 1) if options.signed else (0, count - 1)
 
 
-_Fitted: TypeAlias = tuple[Grid, NDArray[np.uint8], NDArray[np.float64]]
+def _improved(section: Section, grid: Grid, narrowed: Callable[[float], Grid]) -> Grid:
+    """The grid that a search finds, for each group where its squared error is less than the whole range's."""
+    best = _searched(section, narrowed)
+    better = _errors(section, best)[:, 0] < _errors(section, grid)[:, 0]
+    return best.where(better, grid)
 
 
-def _improved(
-    values: NDArray[np.float32],
-    grid: Grid,
-    codes: NDArray[np.uint8],
-    found: NDArray[np.float64],
-    spanning_part: Callable[[float], Grid],
-) -> _Fitted:
-    """The grid that a search finds, in each row where its squared error is less than the whole range's."""
-    best = _searched(values, spanning_part)
-    narrow = quantized(values, best)
-    those = errors(values, narrow, best)
-    better = those[:, 0] < found[:, 0]
-    return (
-        best.where(better, grid),
-        np.where(better[:, None], narrow, codes),
-        np.where(better[:, None], those, found),
-    )
-
-
-def _searched(values: NDArray[np.float32], spanning_part: Callable[[float], Grid]) -> Grid:
+def _searched(section: Section, narrowed: Callable[[float], Grid]) -> Grid:
     """From several parts of the range: round, take the best scale for the rounded, round again."""
-    best, least = spanning_part(1.0), np.full(len(values), np.inf)
+    best = narrowed(1.0)
+    least = np.full(best.scales.size, np.inf)
     for part in PARTS:
-        grid = spanning_part(part)
+        grid = narrowed(part)
         for _ in range(STEPS):
-            sums = np.empty((len(values), 3))
-            kernels.quantization.assess(values, grid.scales, grid.zeros, grid.low, grid.high, sums)
+            sums = _assessed(section, grid)
             best = grid.where(sums[:, 0] < least, best)
             least = np.minimum(least, sums[:, 0])
             with np.errstate(divide="ignore", invalid="ignore"):
                 grid = grid.scaled(np.where(sums[:, 1] > 0, sums[:, 1] / sums[:, 2], grid.scales))
     return best
+
+
+def _assessed(section: Section, grid: Grid) -> NDArray[np.float64]:
+    """For each group the squared error of rounding, and the sums that tell the best scale."""
+    totals, sums = np.zeros((grid.scales.size, 3)), np.empty((grid.scales.size, 3))
+    for _, values in section.parts():
+        kernels.quantization.assess(values, grid.scales, grid.zeros, grid.low, grid.high, sums)
+        totals += sums
+    return totals

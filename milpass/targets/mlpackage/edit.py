@@ -142,4 +142,5 @@ class PackageEdit:
         return path
 
     def _append(self, file: str, code: int, value: Value, padding: int) -> int:
-        return self._writer(file).append(code, value.nbytes, value.pieces(), padding)
+        pieces = (part for piece in value.pieces() for part in in_parts(piece, COPIED))
+        return self._writer(file).append(code, value.nbytes, pieces, padding)
