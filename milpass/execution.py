@@ -79,7 +79,7 @@ class Work:
     def _fitted(self, weight: Weight, entry: Replaced) -> FittedWeight:
         try:
             found = self._found(weight) if weight.encoded else None
-            array = found.decode() if found else weight.load()
+            array = found.decoded() if found else weight.load()
             return Composition(weight, self.dialect.legal).fitted(entry.fits, array, found)
         except Mistake as mistake:
             raise UsageError(

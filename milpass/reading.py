@@ -26,7 +26,7 @@ def read_weights(model: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
 def decoded(target: Target, weight: Weight) -> NDArray[Any]:
     """The values that a weight's readers see; raises `ValueError` for an encoding not known yet."""
     try:
-        return encoding_of(target, weight).decode() if weight.encoded else weight.load()
+        return encoding_of(target, weight).decoded() if weight.encoded else weight.load()
     except MemoryError:
         raise ModelError(
             f"{target.name}, constant {weight.name}",

@@ -13,7 +13,7 @@ from milpass.encodings import Dense, Encoding
 from milpass.errors import VerificationError
 from milpass.fitting.measuring import measured
 from milpass.legality import dialect_of
-from milpass.paging import release
+from milpass.paging import in_parts, release
 from milpass.plan import Plan, Replaced, Row
 from milpass.reading import decoded
 from milpass.records import Record, Result, Value
@@ -24,6 +24,8 @@ from milpass.weight import Key, Weight
 # What another order of summing may do to an error, relative to it; and to the weight's sum of squares.
 TOLERANCE = 1e-6
 ROUNDING = 1e-12
+# Bytes that are compared at a time.
+PART = 1 << 22
 
 
 def verify(plan: Plan, source: Target, written: Target, threads: int) -> None:
@@ -140,8 +142,9 @@ def _same_operand(left: Value | Result, right: Value | Result) -> bool:
 def _same_bytes(left: NDArray[Any], right: NDArray[Any]) -> bool:
     if left.shape != right.shape or left.dtype != right.dtype:
         return False
-    one, other = (np.ascontiguousarray(each).reshape(-1).view(np.uint8) for each in (left, right))
-    return np.array_equal(one, other)
+    flat = (np.ascontiguousarray(each).reshape(-1).view(np.uint8) for each in (left, right))
+    parts = zip(*(in_parts(each, PART) for each in flat), strict=True)
+    return all(np.array_equal(one, other) for one, other in parts)
 
 
 def _failed(weight: Weight, got: str, needs: str) -> VerificationError:

@@ -24,10 +24,12 @@ from milpass.dialects.values import (
     spell_dense,
     stored,
     text,
+    values_under,
 )
 from milpass.encodings import Affine, Cast, Dense, Indices, Lut, Sparse
 from milpass.encodings.dense import STORED
 from milpass.links import Link
+from milpass.paging import let_go, scratch
 from milpass.records import Record, Value
 
 # encoding -> the numbers of bits that the format can say
@@ -98,7 +100,7 @@ def _read_affine(record: Record, operands: Operands) -> Affine:
 
 def _spell_sparse(sparse: Sparse) -> Record:
     """A `constexpr_sparse_to_dense`: the values under the mask, the packed mask, the shape."""
-    values = plain(sparse.inner.decode()[sparse.mask.array() != 0])
+    values = values_under(sparse.mask, sparse.inner.decode())
     operands = {"nonzero_data": values, "mask": packed_bytes(sparse.mask), "shape": _shape(sparse.shape)}
     return Record("constexpr_sparse_to_dense", "attributes", values.dtype, sparse.shape, operands)
 
@@ -118,12 +120,19 @@ def under_mask(mask: Indices, values: Value) -> Sparse:
 
 def spread(mask: Indices, values: NDArray[Any]) -> NDArray[Any]:
     """Values in the places of their mask, zeros elsewhere."""
-    chosen = mask.array() != 0
-    if np.count_nonzero(chosen) != values.size:
-        raise ValueError(f"{values.size} values under a mask of {np.count_nonzero(chosen)}")
-    whole = np.zeros(mask.shape, values.dtype)
-    whole[chosen] = values
-    return whole
+    count = mask.count()
+    if count != values.size:
+        raise ValueError(f"{values.size} values under a mask of {count}")
+    whole, at, used = scratch(mask.size, values.dtype), 0, 0
+    for marks in mask.parts():
+        part, number = whole[at : at + marks.size], int(np.count_nonzero(marks))
+        part[...] = 0
+        part[marks != 0] = values[used : used + number]
+        let_go(whole, part)
+        let_go(values, values[used : used + number])
+        at, used = at + marks.size, used + number
+    found: NDArray[Any] = whole.reshape(mask.shape)
+    return found
 
 
 def spell_cast(cast: Cast) -> Record:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,25 @@ def _octets(indices: Indices) -> NDArray[np.uint8] | Pieces:
     if indices.size < MANY:
         return indices.packed()
     return Pieces(indices.nbytes, indices.packed_parts)
+
+
+def values_under(mask: Indices, array: NDArray[Any]) -> Value:
+    """The values where a mask is set, in row-major order, as a flat operand."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if mask.size < MANY:
+        return plain(flat[mask.array().reshape(-1) != 0])
+    count = mask.count()
+
+    def pieces() -> Iterator[NDArray[Any]]:
+        at = 0
+        for marks in mask.parts():
+            part = flat[at : at + marks.size]
+            yield part[marks != 0]
+            let_go(flat, part)
+            at += marks.size
+
+    name = STORED.get(flat.dtype.name, flat.dtype.name)
+    return Value(name, (count,), Pieces(count * flat.itemsize, pieces))
 
 
 def unpacked(value: Value) -> Indices:

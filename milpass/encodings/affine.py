@@ -57,6 +57,11 @@ class Affine(Encoding):
         return np.dtype(np.float32) if is_exact else self.scale.dtype
 
     @property
+    def end(self) -> NDArray[Any]:
+        """The inner's."""
+        return self.inner.end
+
+    @property
     def step(self) -> int:
         """The rows of a block, and of what the inner has together."""
         return lcm(self.inner.step, together(self.scale.shape[0], self.shape[0]))

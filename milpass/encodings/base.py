@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from math import prod
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
+
+from milpass.paging import let_go, scratch
+
+# Elements from which on a weight is decoded some rows at a time, and how many those have.
+MANY = 1 << 24
+PART = 1 << 20
 
 
 class Encoding(ABC):
@@ -24,6 +31,11 @@ class Encoding(ABC):
 
     @property
     @abstractmethod
+    def end(self) -> NDArray[Any]:
+        """The array in which the chain ends."""
+
+    @property
+    @abstractmethod
     def step(self) -> int:
         """Rows along the first axis that belong together: `rows` begins at a multiple of them."""
 
@@ -33,6 +45,24 @@ class Encoding(ABC):
 
         `start` is a multiple of `step`; `stop` is, too, or the number of rows.
         """
+
+    def decoded(self) -> NDArray[Any]:
+        """The same as `decode` gives, some rows at a time, so that what is made on the way stays small."""
+        size = prod(self.shape)
+        if size < MANY:
+            return self.decode()
+        length, at = self.shape[0], 0
+        height = max(PART * length // size // self.step, 1) * self.step
+        whole = scratch(size, self.rows(0, self.step).decode().dtype)
+        for start in range(0, length, height):
+            rows = self.rows(start, min(start + height, length))
+            part = rows.decode().reshape(-1)
+            whole[at : at + part.size] = part
+            let_go(whole, whole[at : at + part.size])
+            let_go(self.end, rows.end)
+            at += part.size
+        found: NDArray[Any] = whole.reshape(self.shape)
+        return found
 
 
 def rows_of(parameters: NDArray[Any], length: int, start: int, stop: int) -> NDArray[Any]:

@@ -36,6 +36,11 @@ class Cast(Encoding):
             return self.inner.decode().astype(FLOATS[self.dtype])
 
     @property
+    def end(self) -> NDArray[Any]:
+        """The inner's."""
+        return self.inner.end
+
+    @property
     def step(self) -> int:
         """As the inner's."""
         return self.inner.step

@@ -37,6 +37,11 @@ class Dense(Encoding):
         return self.array
 
     @property
+    def end(self) -> NDArray[Any]:
+        """The array itself."""
+        return self.array
+
+    @property
     def step(self) -> int:
         """Rows stand by themselves."""
         return 1

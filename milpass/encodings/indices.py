@@ -10,7 +10,7 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from milpass import kernels, packing
-from milpass.paging import let_go
+from milpass.paging import LARGE, let_go, release
 
 # A part: a multiple of 8, so that every packed part ends on a byte; small enough for the second-level cache.
 PART = 1 << 18
@@ -31,7 +31,15 @@ class Indices:
     def of(cls, array: NDArray[np.uint8], nbits: int) -> Indices:
         """Indices that stand in an array of the weight's shape."""
         flat = np.ascontiguousarray(array, dtype=np.uint8).reshape(-1)
-        return cls(tuple(array.shape), nbits, lambda start, stop: flat[start:stop])
+
+        def part(start: int, stop: int) -> NDArray[np.uint8]:
+            if flat.nbytes < LARGE:
+                return flat[start:stop]
+            copied = flat[start:stop].copy()
+            release(flat[start:stop])
+            return copied
+
+        return cls(tuple(array.shape), nbits, part)
 
     @classmethod
     def unpacked(cls, packed: NDArray[np.uint8], shape: tuple[int, ...], nbits: int) -> Indices:
@@ -65,6 +73,10 @@ class Indices:
         """All of them in row-major order, in flat parts of a bounded size."""
         for start in range(0, self.size, PART):
             yield self.part(start, min(start + PART, self.size))
+
+    def count(self) -> int:
+        """How many are not zero."""
+        return sum(int(np.count_nonzero(part)) for part in self.parts())
 
     def array(self) -> NDArray[np.uint8]:
         """All of them at once, in the weight's shape."""

@@ -49,6 +49,11 @@ class Lut(Encoding):
         return np.moveaxis(vectors, -1, axis + 1).reshape(self.shape)
 
     @property
+    def end(self) -> NDArray[Any]:
+        """The inner's."""
+        return self.inner.end
+
+    @property
     def step(self) -> int:
         """The rows that share a table, or lie in one vector."""
         return self._height * together(self.inner.shape[0], self.indices.shape[0])

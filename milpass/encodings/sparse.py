@@ -36,6 +36,11 @@ class Sparse(Encoding):
         return np.where(self.mask.array() != 0, values, values.dtype.type(0))
 
     @property
+    def end(self) -> NDArray[Any]:
+        """The inner's."""
+        return self.inner.end
+
+    @property
     def step(self) -> int:
         """As the inner's."""
         return self.inner.step

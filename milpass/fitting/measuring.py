@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.encodings import Affine, Cast, Dense, Encoding, Lut, Sparse
+from milpass.encodings import Dense, Encoding, Lut
 from milpass.fitting.fitted import Quality
 from milpass.fitting.rows import floats, widened
 from milpass.paging import let_go
@@ -44,15 +44,7 @@ def _compare_rows(array: NDArray[Any], encoding: Encoding, sums: NDArray[np.floa
         one, other = (widened(np.ascontiguousarray(each).reshape(-1)) for each in (values, part.decode()))
         kernels.errors.compare(one, other, sums)
         let_go(array, values)
-        let_go(_last(encoding), _last(part))
-
-
-def _last(encoding: Encoding) -> NDArray[Any]:
-    """The array in which a chain ends."""
-    while not isinstance(encoding, Dense):
-        assert isinstance(encoding, Affine | Cast | Lut | Sparse)
-        encoding = encoding.inner
-    return encoding.array
+        let_go(encoding.end, part.end)
 
 
 def _parts(size: int) -> Iterator[slice]:

@@ -17,7 +17,7 @@ from milpass.dialects.ios18.dense import (
     scale_operands,
     table_operands,
 )
-from milpass.dialects.values import array_of, packed, plain, stored, unpacked
+from milpass.dialects.values import array_of, packed, stored, unpacked, values_under
 from milpass.encodings import Affine, Dense, Indices, Lut, Sparse
 from milpass.encodings.dense import STORED
 from milpass.records import Record, Result, Value
@@ -27,7 +27,7 @@ def spell_sparse(sparse: Sparse) -> Record:
     """A `constexpr_sparse_to_dense` with a mask of one-bit elements, over values or what makes them."""
     mask = packed(sparse.mask)
     if isinstance(sparse.inner, Dense):
-        values: Value | Result = plain(sparse.inner.array[_chosen(sparse)])
+        values: Value | Result = values_under(sparse.mask, sparse.inner.array)
         operands: dict[str, Value | Result] = {"nonzero_data": values, "mask": mask}
     else:
         under = _SPELLS[sparse.inner.kind](sparse, mask)
