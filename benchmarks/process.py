@@ -44,36 +44,48 @@ def _network(name: str, quick: bool, folder: Path) -> Iterator[Row]:
     yield from _rows(name, *zip(*runs, strict=True))
 
 
-def _runs(source: Path, folder: Path, rounds: int) -> list[tuple[Usage, Usage, float]]:
-    """Ours, theirs and the copy in turn, each over what it wrote before; the first round only warms up."""
+def _runs(source: Path, folder: Path, rounds: int) -> list[tuple[Usage, Usage, Usage, float]]:
+    """Ours with and without verification, theirs and the copy in turn, each over what it wrote before.
+
+    The first round only warms up.
+    """
     ours, theirs, copy = (folder / f"out-{who}.mlpackage" for who in ("ours", "theirs", "copy"))
     options = ["--nbits", "4", "--overwrite"]
-    palettize = partial(run_command, [MILPASS, "palettize", str(source), "-o", str(ours), *options])
+
+    def palettize(*more: str) -> Usage:
+        return run_command([MILPASS, "palettize", str(source), "-o", str(ours), *options, *more])
+
     coremltools = partial(run_command, [sys.executable, "-c", PEER, str(source), str(theirs)])
     floor = partial(seconds, partial(copy_package, source, copy))
-    runs: list[tuple[Usage, Usage, float]] = []
+    unverified = partial(palettize, "--no-verify")
+    runs: list[tuple[Usage, Usage, Usage, float]] = []
     for _ in range(rounds + 1):
-        runs.append((palettize(), coremltools(), floor()))
+        runs.append((palettize(), unverified(), coremltools(), floor()))
     for path in (ours, theirs, copy):
         shutil.rmtree(path)
     return runs[1:]
 
 
 def _rows(
-    name: str, ours: tuple[Usage, ...], theirs: tuple[Usage, ...], copies: tuple[float, ...]
+    name: str,
+    ours: tuple[Usage, ...],
+    unverified: tuple[Usage, ...],
+    theirs: tuple[Usage, ...],
+    copies: tuple[float, ...],
 ) -> Iterator[Row]:
-    """The time of a network, and its memory."""
+    """The time of a network with verification, which coremltools has not, and without; and its memory."""
     our_time, our_memory = usage_samples(ours)
     their_time, their_memory = usage_samples(theirs)
-    yield Row(
-        f"package of {name} fp16, 4 bits: time",
-        "s",
-        our_time,
-        their_time,
-        Samples(copies),
-        ratio=their_time.over(our_time),
-        target=TIME_TARGETS.get(name),
-    )
+    for what, time in (("", our_time), (", --no-verify", usage_samples(unverified)[0])):
+        yield Row(
+            f"package of {name} fp16, 4 bits{what}: time",
+            "s",
+            time,
+            their_time,
+            Samples(copies),
+            ratio=their_time.over(time),
+            target=TIME_TARGETS.get(name),
+        )
     yield Row(
         f"package of {name} fp16, 4 bits: peak memory",
         "MB",
