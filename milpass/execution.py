@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from itertools import groupby
 from math import inf, log10
 from pathlib import Path
 
@@ -15,9 +14,13 @@ from milpass.composition import Composition, nbits_of
 from milpass.dialects import Dialect
 from milpass.encodings import Encoding
 from milpass.errors import ModelError, NothingCompressed, UsageError
+from milpass.findings.chains import Chain, is_divided
+from milpass.findings.folder import Folder
+from milpass.findings.kept import Kept, fitted
 from milpass.fitting.fitted import FittedWeight, Mistake, NotFittable, Quality
+from milpass.jobs import Job, jobs_of
 from milpass.legality import Course
-from milpass.plan import Entry, Plan, Replaced, Result, Row, Skipped, outcome
+from milpass.plan import Entry, Plan, Replaced, Result, Skipped, outcome
 from milpass.reading import encoding_of
 from milpass.records import Record
 from milpass.scheduling import in_order
@@ -31,24 +34,13 @@ Progress = Callable[[str, int, int], None]
 
 
 @frozen
-class Job:
-    """Rows that share their bytes and their fit, so that one fit and one copy serve them all."""
-
-    rows: tuple[Row, ...]
-
-    @property
-    def weight(self) -> Weight:
-        """The first row's weight."""
-        return self.rows[0].weight
-
-
-@frozen
 class Work:
     """How a job becomes what is stored."""
 
     target: Target
     course: Course
     dialect: Dialect
+    kept: Kept
 
     def done(self, job: Job) -> tuple[Record | None, Entry]:
         """What stores the job's weight, None where its values forbid it, and its entry."""
@@ -69,18 +61,21 @@ class Work:
         if not isinstance(entry, Replaced):
             return self._spelled_anew(weight), entry
         try:
-            fitted = self._fitted(weight, entry)
+            found = self._fitted(weight, entry)
         except NotFittable as refusal:
             return None, Skipped("data", str(refusal))
-        record = self.dialect.spell(fitted.encoding)
-        result = _result(fitted.quality, nbits_of(fitted.encoding))
+        record = self.dialect.spell(found.encoding)
+        result = _result(found.quality, nbits_of(found.encoding))
         return record, evolve(entry, nbytes=record.nbytes, result=result)
 
     def _fitted(self, weight: Weight, entry: Replaced) -> FittedWeight:
         try:
             found = self._found(weight) if weight.encoded else None
             array = found.decode() if found else weight.load()
-            return Composition(weight, self.dialect.legal).fitted(entry.fits, array, found)
+            composition = Composition(weight, self.dialect.legal)
+            if self.kept and is_divided(entry.fits):
+                return fitted(Chain(composition, entry.fits, array), self.kept)
+            return composition.fitted(entry.fits, array, found)
         except Mistake as mistake:
             raise UsageError(
                 weight.name, who=mistake.who, cannot="fit it", got=mistake.got, needs=mistake.needs
@@ -113,16 +108,18 @@ def carry_out(
     threads: int,
     progress: Progress | None,
     verified: bool = False,
+    cache: Folder | None = None,
+    resume: bool = False,
 ) -> Plan:
     """Write the model with the plan's weights replaced, and give the plan with its results.
 
-    With `verified` a copy is read again and compared before it takes its place.
+    With `verified` a copy is read again and compared before it takes its place.  What fits find is kept in
+    the `cache`, and with `resume` beside the destination until that is written.
     """
     assert course.dialect is not None
-    jobs = list(_jobs(plan, course))
+    jobs = list(jobs_of(plan, course))
     chosen = len(plan.pending)
     entries: dict[Key, Entry] = {}
-    work = Work(target, course, course.dialect)
     LOGGER.info("%s: %d of %d constants, %d threads", target.name, chosen, len(plan.rows), threads)
     done = plan
 
@@ -130,9 +127,15 @@ def carry_out(
         verify(done, source, written, threads)
 
     editing = target.editing(
-        out, overwrite=overwrite, raise_to=course.raised_to, check=check if verified else None
+        out,
+        overwrite=overwrite,
+        raise_to=course.raised_to,
+        check=check if verified else None,
+        resume=resume,
     )
     with editing as edit:
+        kept = Kept(Folder(edit.kept) if edit.kept else None, cache)
+        work = Work(target, course, course.dialect, kept)
         with closing(in_order(work.done, jobs, threads)) as results:
             for job, (record, entry) in results:
                 for row in job.rows:
@@ -152,26 +155,6 @@ def _report(name: str, number: int, chosen: int, entry: Entry, progress: Progres
     LOGGER.debug("%s: %s", name, outcome(entry))
     if progress:
         progress(name, number, chosen)
-
-
-def _jobs(plan: Plan, course: Course) -> Iterator[Job]:
-    """The weights to be stored anew, in the order of their bytes in the files."""
-
-    def is_stored_anew(row: Row) -> bool:
-        if isinstance(row.entry, Replaced):
-            return row.entry.is_pending
-        return bool(row.weight.encoded and course.spells_anew)
-
-    def shared(row: Row) -> tuple[object, ...]:
-        weight = row.weight
-        fits = row.entry.fits if isinstance(row.entry, Replaced) else ()
-        # Compressed constants may share their indices and not their tables; importance is told by name, too.
-        own = weight.encoded or any(getattr(fit, "importance", None) for fit in fits)
-        return (weight.source, weight.shape, weight.dtype, weight.channels, fits, weight.key if own else None)
-
-    rows = sorted(filter(is_stored_anew, plan.rows), key=lambda row: row.weight.source)
-    for _, together in groupby(rows, key=shared):
-        yield Job(tuple(together))
 
 
 def _result(quality: Quality, nbits: int | None) -> Result:

@@ -11,6 +11,7 @@ from attrs import field, frozen, has
 
 from milpass.errors import NothingCompressed, UsageError
 from milpass.execution import Progress, carry_out
+from milpass.findings.kept import cache_at
 from milpass.folding import folded
 from milpass.granularity import GRANULARITIES
 from milpass.legality import Course, course_of, settle
@@ -154,6 +155,8 @@ def apply(
     threads: int | None = None,
     progress: Progress | None = None,
     verify: bool = True,
+    cache: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> tuple[Any, Plan]:
     """Carry out a pipeline on a package at the path `model`, an `MLModel`, or coremltools' `Program`.
 
@@ -168,6 +171,10 @@ def apply(
     written; what it raises ends the run, and nothing is written.  A copy is read again and compared with the
     source and the plan before it takes its place, unless `verify` is False.
 
+    `cache` is a folder for what fits find, made where there is none; a run that asks for the same fit of the
+    same values takes it from there.  With `resume` it is kept beside `out` until that is written, so that
+    a run that was ended goes on from there when it is run again with `resume`.  The bytes are the same.
+
     Raises `ModelError` where the model cannot be read, `UsageError` for wrong arguments and for a
     destination that exists (without `overwrite`) or cannot be written, `NothingCompressed` where no weight
     would change, `VerificationError` where the copy is not what was fitted.
@@ -175,10 +182,13 @@ def apply(
     check_threads(threads)
     opened = open_target(model)
     place = opened.destination(None if out is None else Path(out))
+    if resume and out is None:
+        raise _nothing_beside(opened)
     course = course_of(opened, target)
     plan = Pipeline(pipeline)._plan(opened, course, strict=strict)
     if not plan.replaced:
         raise NothingCompressed(plan, opened.name)
+    folder = None if cache is None else cache_at(cache)
     done = carry_out(
         plan,
         opened,
@@ -188,5 +198,18 @@ def apply(
         threads=threads or default_threads(),
         progress=progress,
         verified=verify,
+        cache=folder,
+        resume=resume,
     )
     return opened.result(place), done
+
+
+def _nothing_beside(target: Target) -> UsageError:
+    return UsageError(
+        f"resume of {target.name}",
+        who="apply",
+        cannot="keep fits",
+        got="no destination to keep them beside",
+        needs="the path of a package to write",
+        remedy="Or name a cache",
+    )

@@ -23,7 +23,7 @@ def run(pipeline: Pipeline, options: RunOptions) -> None:
     if options.output is None and not options.dry_run:
         raise click.UsageError("Missing option '-o' / '--output' (or use --dry-run).")
     if options.output is not None and not options.dry_run:
-        watch(options.output)
+        watch(options.output, resume=options.resume)
     try:
         plan = _planned(pipeline, options) if options.dry_run else _applied(pipeline, options)
     except NothingCompressed as nothing:
@@ -52,6 +52,8 @@ def _applied(pipeline: Pipeline, options: RunOptions) -> Plan:
             threads=options.threads,
             progress=report,
             verify=options.verify,
+            cache=options.cache,
+            resume=options.resume,
         )[1]
 
 

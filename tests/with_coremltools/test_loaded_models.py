@@ -96,6 +96,14 @@ def test_what_is_no_model_is_refused(given: object) -> None:
         apply(PIPELINE, given, "out.mlpackage")
 
 
+def test_nothing_is_kept_beside_no_destination(package: Path, tmp_path: Path) -> None:
+    model = ct.models.MLModel(str(package), skip_model_load=True)
+    with pytest.raises(UsageError, match="no destination to keep them beside"):
+        apply(PIPELINE, model, resume=True)
+    apply(PIPELINE, model, cache=tmp_path / "cache", resume=True, out=tmp_path / "out.mlpackage")
+    assert list((tmp_path / "cache").iterdir())
+
+
 def test_a_path_needs_a_destination(package: Path) -> None:
     with pytest.raises(UsageError, match="no destination"):
         apply(PIPELINE, package)

@@ -6,14 +6,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from milpass.fitting.finding import Finding
 from milpass.fitting.fitted import FittedWeight, LutOptions, Terms
-from milpass.fitting.large.nearest import stored
+from milpass.fitting.large.nearest import stored, stored_again
 from milpass.fitting.large.streaming import best_table, is_streamed
 from milpass.fitting.tables.clustering import cluster
 from milpass.fitting.tables.distribution import Distribution
-from milpass.fitting.tables.grouped import fit_tables
+from milpass.fitting.tables.grouped import fit_tables, tables_again, with_tables
 from milpass.fitting.tables.table import Entries
-from milpass.fitting.vectors.tables import fit_vector_tables
+from milpass.fitting.vectors.tables import fit_vector_tables, vector_tables_again
 
 NBITS = "given"
 DIVIDES = True
@@ -29,8 +30,24 @@ def fit(array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
         return fit_vector_tables(array, options.nbits, options.cluster_dim, terms)
     if terms.are_plain and is_streamed(array, 1 << options.nbits):
         table = best_table(array, 1 << options.nbits)
-        return stored(array, Entries(table.means, table.cost, table.bound, table.way), options.nbits)
-    return fit_tables(array, options.nbits, terms, _Best())
+        entries = Entries(table.means, table.cost, table.bound, table.way)
+        return with_tables(stored(array, entries, options.nbits))
+    return with_tables(fit_tables(array, options.nbits, terms, _Best()))
+
+
+def searches(options: LutOptions) -> bool:
+    """Always: the entries are what takes time, and what is small."""
+    return True
+
+
+def again(array: NDArray[Any], options: LutOptions, terms: Terms, finding: Finding) -> FittedWeight:
+    """The fit from its tables; raises `Unusable` for tables of something else."""
+    assert options.nbits is not None
+    if options.cluster_dim > 1:
+        return vector_tables_again(array, options.nbits, options.cluster_dim, terms, finding)
+    if terms.are_plain and is_streamed(array, 1 << options.nbits):
+        return stored_again(array, options.nbits, finding)
+    return tables_again(array, options.nbits, terms, finding)
 
 
 class _Best:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
+from attrs import evolve
 from numpy.typing import NDArray
 
 from milpass import kernels
-from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
+from milpass.fitting.finding import Finding, check_parameters
+from milpass.fitting.fitted import AffineOptions, FittedWeight, Quality, Terms
 from milpass.fitting.numbers.quantization import Grid, encoded, errors, quality, quantized
 from milpass.fitting.rows import split, widened
 from milpass.fitting.tables.distribution import check_filled, check_finite
@@ -24,6 +26,36 @@ STEPS = 3
 
 def fit_grid(array: NDArray[Any], options: AffineOptions, terms: Terms, spanning: Spanning) -> FittedWeight:
     """Fit by a grid for each group; what a mask leaves out is taken for zero."""
+    values, part = _values(array, options, terms, spanning)
+    grid = part(1.0)
+    codes = quantized(values, grid)
+    found = errors(values, codes, grid)
+    if options.range == "mse":
+        grid, codes, found = _improved(values, grid, codes, found, part)
+    return _stored(array, options, terms, grid, codes, quality(found))
+
+
+def searches(options: AffineOptions) -> bool:
+    """Whether a range is searched for: one that spans all values is found in no time."""
+    return options.range == "mse"
+
+
+def grid_again(
+    array: NDArray[Any], options: AffineOptions, terms: Terms, spanning: Spanning, finding: Finding
+) -> FittedWeight:
+    """What `fit_grid` has made, from its scales and zero points; raises `Unusable` for others."""
+    values, part = _values(array, options, terms, spanning)
+    whole = part(1.0)
+    check_parameters(finding, *[(np.float64, whole.scales.shape)] * 2)
+    scales, zeros = finding.parameters
+    grid = evolve(whole, scales=scales, zeros=zeros)
+    return _stored(array, options, terms, grid, quantized(values, grid), finding.quality)
+
+
+def _values(
+    array: NDArray[Any], options: AffineOptions, terms: Terms, spanning: Spanning
+) -> tuple[NDArray[np.float32], Callable[[float], Grid]]:
+    """The groups' values as rows, and the grid that spans any part of their ranges."""
     check_filled(array)
     shown = array if terms.mask is None else np.where(terms.mask, array, array.dtype.type(0))
     values = widened(split(shown, terms.groups))
@@ -31,20 +63,20 @@ def fit_grid(array: NDArray[Any], options: AffineOptions, terms: Terms, spanning
     least, greatest = values.min(axis=1).astype(np.float64), values.max(axis=1).astype(np.float64)
     if not (np.isfinite(least).all() and np.isfinite(greatest).all()):
         check_finite(array)
-    grid = spanning(least, greatest, low, high, array.dtype)
-    codes = quantized(values, grid)
-    found = errors(values, codes, grid)
-    if options.range == "mse":
-        grid, codes, found = _improved(
-            values,
-            grid,
-            codes,
-            found,
-            lambda part: spanning(least * part, greatest * part, low, high, array.dtype),
-        )
+    return values, lambda part: spanning(least * part, greatest * part, low, high, array.dtype)
+
+
+def _stored(
+    array: NDArray[Any],
+    options: AffineOptions,
+    terms: Terms,
+    grid: Grid,
+    codes: NDArray[np.uint8],
+    found: Quality,
+) -> FittedWeight:
     name = f"{'' if options.signed else 'u'}int{options.nbits}"
     encoding = encoded(codes, grid, name, array.shape, terms.groups, has_offset=options.has_offset)
-    return FittedWeight(encoding, quality(found))
+    return FittedWeight(encoding, found, (grid.scales, grid.zeros) if searches(options) else ())
 
 
 def _codes(options: AffineOptions) -> tuple[int, int]:

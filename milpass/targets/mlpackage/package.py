@@ -157,13 +157,21 @@ class Package(Surveyed):
 
     @contextmanager
     def editing(
-        self, out: Path | None, *, overwrite: bool, raise_to: str | None, check: Check | None = None
+        self,
+        out: Path | None,
+        *,
+        overwrite: bool,
+        raise_to: str | None,
+        check: Check | None = None,
+        resume: bool = False,
     ) -> Iterator[PackageEdit]:
         """Write a copy of the package to `out`; the opened package can be edited once."""
         assert out is not None
-        lasting = not is_temporary(out)
-        with destination(out, source=self.path, overwrite=overwrite, lasting=lasting) as folder:
-            edit = PackageEdit(folder, self._layout, self._model, self._survey, self._reading)
+        writing = destination(
+            out, source=self.path, overwrite=overwrite, lasting=not is_temporary(out), resume=resume
+        )
+        with writing as (folder, kept):
+            edit = PackageEdit(folder, self._layout, self._model, self._survey, self._reading, kept)
             with edit:
                 yield edit
                 edit.finish(raise_to)

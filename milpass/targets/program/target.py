@@ -76,7 +76,13 @@ class ProgramTarget(Surveyed):
 
     @contextmanager
     def editing(
-        self, out: Path | None, *, overwrite: bool, raise_to: str | None, check: Check | None = None
+        self,
+        out: Path | None,
+        *,
+        overwrite: bool,
+        raise_to: str | None,
+        check: Check | None = None,
+        resume: bool = False,
     ) -> Iterator[ProgramEdit]:
         """Edit the program at the end of the context; where that fails earlier, it is as it was."""
         edit = ProgramEdit(self._survey.definitions)
