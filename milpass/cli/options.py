@@ -38,6 +38,7 @@ class RunOptions:
     verify: bool
     cache: Path | None
     resume: bool
+    dask: str | None
     everything: bool
     as_json: bool
     quiet: bool
@@ -71,6 +72,11 @@ _RUN_OPTIONS = (
         "--resume",
         is_flag=True,
         help="Keep what fits find beside the output until it is written, and go on from what was kept.",
+    ),
+    click.option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Let the workers of a dask scheduler search, tcp://HOST:PORT; they must see MODEL by its path.",
     ),
     click.option("--all", "everything", is_flag=True, help="Show a row for every constant."),
     JSON,

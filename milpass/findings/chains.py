@@ -22,7 +22,7 @@ def is_divided(fits: Sequence[Fit]) -> bool:
     A function of the user's own may do something else the next time, and what a model has compressed already
     is no part of the text.
     """
-    return any(map(searches, fits)) and all(map(_is_told, fits))
+    return all(map(_is_told, fits)) and any(map(searches, fits))
 
 
 def _is_told(fit: Fit) -> bool:

@@ -57,6 +57,12 @@ class Target(Protocol):
     def record(self, weight: Weight) -> Record:
         """The operation that stores an already encoded weight."""
 
+    def stored_at(self, weight: Weight) -> tuple[Path, int] | None:
+        """The file, an absolute path, and the offset at which the values of a weight lie as they are.
+
+        None where they lie in no file, or compressed.
+        """
+
     def hindrance(self, format: str) -> str | None:
         """Why the model cannot be raised to a format, None where it can."""
 

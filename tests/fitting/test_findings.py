@@ -26,6 +26,7 @@ from milpass.findings.octets import MAGIC, Damaged, from_octets, to_octets
 from milpass.fitting.finding import Finding
 from milpass.fitting.fitted import Quality
 from milpass.granularity import Granularity, PerBlock, PerChannel, PerGroupedChannel, PerTensor
+from milpass.links import Found
 from milpass.passes import fit_affine, fit_cast, fit_lut, prune_weights
 from milpass.weight import Key, Reader, Source, Weight
 from tests.strategies import quick
@@ -165,6 +166,7 @@ class Halves(Granularity):
         ([fit_lut(mode="custom", lut_function="module:name")], False),
         ([fit_lut(mode="custom", lut_function=np.unique), fit_affine(range="mse", inside="lut")], False),
         ([fit_lut(nbits=4, granularity=Halves())], False),
+        ([Found("sparse"), fit_lut(nbits=4, inside="sparse")], False),
     ],
 )
 def test_what_is_worth_it_and_what_is_told_by_its_text(fits: list[Any], divided: bool) -> None:

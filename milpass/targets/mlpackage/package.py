@@ -83,6 +83,14 @@ class Package(Surveyed):
         """The operating system release whose opset the program uses."""
         return program_format(self._model.mlProgram)
 
+    def stored_at(self, weight: Weight) -> tuple[Path, int] | None:
+        """Where the values of a weight lie, None where they are immediate or compressed."""
+        name = weight.source.file
+        if weight.encoded or not name:
+            return None
+        blob = self._reading(name).blob(weight.source.offset)
+        return (self.path / self._layout.weight_file(name)).absolute(), blob.end - blob.data.nbytes
+
     def hindrance(self, format: str) -> str | None:
         """The operation types that a later format defines anew, itself or one on the way to it."""
         if self.format not in self.releases:

@@ -59,6 +59,9 @@ class ProgramTarget(Surveyed):
         """The operation that stores an already encoded weight."""
         return record_of(self._definitions[weight.key].op.live)
 
+    def stored_at(self, weight: Weight) -> None:
+        """In no file."""
+
     def destination(self, out: Path | None) -> None:
         """Nowhere: it is edited in place; raises `UsageError` where a destination is named."""
         if out is not None:

@@ -1,0 +1,76 @@
+"""An executor of a dask cluster, by the address of its scheduler."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any
+
+from milpass.errors import InstallationError, UsageError
+
+# Seconds in which a scheduler answers and has a worker.
+PATIENCE = 10
+
+
+@contextmanager
+def dask_executor(address: str) -> Iterator[Executor]:
+    """The workers of a scheduler such as "tcp://host:8786" as an executor, which is let go of in the end.
+
+    Raises `UsageError` where no scheduler answers, or has no worker, and `InstallationError` without dask.
+    """
+    client = _client(address)
+    try:
+        _await_worker(client, address)
+        executor: Executor = client.get_executor(pure=False)
+        yield executor
+    finally:
+        with _quiet():
+            client.close(timeout=PATIENCE)
+
+
+def _client(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InstallationError(
+            f"--dask {address}",
+            who="milpass",
+            cannot="reach a cluster",
+            got="no package `distributed`",
+            needs="it",
+            remedy="pip install 'milpass[dask]'",
+        ) from None
+    try:
+        with _quiet():
+            return Client(address, timeout=PATIENCE, set_as_default=False)
+    except Exception as error:
+        raise _unreachable(address, _said(error), "the address of a scheduler, tcp://host:port") from error
+
+
+def _await_worker(client: Any, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except Exception as error:
+        raise _unreachable(address, _said(error), "a scheduler with at least one worker") from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def _unreachable(address: str, got: str, needs: str) -> UsageError:
+    return UsageError(f"--dask {address}", who="milpass", cannot="reach a cluster", got=got, needs=needs)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what `distributed` logs of lost connections, which is told in one line or does not matter."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
