@@ -72,10 +72,10 @@ def elsewhere(caplog: pytest.LogCaptureFixture) -> Callable[[], int]:
     return count
 
 
-@pytest.fixture(scope="module", params=["threads", "one thread", "fork", "spawn"])
+@pytest.fixture(scope="module", params=["threads", "fork", "spawn"])
 def executor(request: pytest.FixtureRequest) -> Any:
-    if "thread" in request.param:
-        with ThreadPoolExecutor(1 if "one" in request.param else 3) as pool:
+    if request.param == "threads":
+        with ThreadPoolExecutor(3) as pool:
             yield pool
     else:
         with ProcessPoolExecutor(2, get_context(request.param)) as processes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from milpass.errors import InstallationError, UsageError
 
 # Seconds in which a scheduler answers and has a worker.
 PATIENCE = 10
+ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://[^\s/]+:\d+/?")
+NEEDS = "the address of a scheduler, tcp://HOST:PORT"
 
 
 @contextmanager
@@ -42,11 +45,13 @@ def _client(address: str) -> Any:
             needs="it",
             remedy="pip install 'milpass[dask]'",
         ) from None
+    if not ADDRESS.fullmatch(address):  # a client half made of one would wait when it is let go of
+        raise _unreachable(address, repr(address), NEEDS)
     try:
         with _quiet():
             return Client(address, timeout=PATIENCE, set_as_default=False)
     except Exception as error:
-        raise _unreachable(address, _said(error), "the address of a scheduler, tcp://host:port") from error
+        raise _unreachable(address, _said(error), NEEDS) from error
 
 
 def _await_worker(client: Any, address: str) -> None:
