@@ -236,6 +236,23 @@ def test_a_process_that_is_killed_ends_a_run_of_processes(source: Path, tmp_path
     assert not os.listdir(tmp_path)
 
 
+class Cancelling(Watched):
+    """As a cluster whose scheduler is lost."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.cancel()
+        return future
+
+
+def test_a_task_that_others_cancel(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"w0: .*got a task that was cancelled, as by a cluster that has ended"
+    ):
+        apply(parse(f"select_weights(16) | {KMEANS}"), source, tmp_path / "out", executor=Cancelling())
+    assert not os.listdir(tmp_path)
+
+
 class Waiting(Watched):
     """Begins with a task, and with no other."""
 

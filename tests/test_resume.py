@@ -226,13 +226,20 @@ def test_a_cache_that_fills_the_disk_ends_no_run(
     assert not os.listdir(tmp_path / "cache")
 
 
-@pytest.mark.parametrize("kind", ["file", "below a file", "nowhere", "zero byte"])
+@pytest.mark.parametrize("kind", ["file", "below a file", "nowhere", "input", "zero byte"])
 def test_a_cache_that_cannot_be_used_is_refused(source: Path, tmp_path: Path, kind: str) -> None:
     (tmp_path / "file").touch()
-    place = {"file": tmp_path / "file", "below a file": tmp_path / "file" / "x", "nowhere": Path("/proc/x")}
+    before = digest(source)
+    place = {
+        "file": tmp_path / "file",
+        "below a file": tmp_path / "file" / "x",
+        "nowhere": Path("/proc/x"),
+        "input": source / "Data" / "new",
+    }
     with pytest.raises(UsageError, match="milpass cannot keep fits in it"):
         apply(pipeline(), source, tmp_path / "out", cache=place.get(kind, "a\0b"))
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists() and digest(source) == before
+    assert not (source / "Data" / "new").exists()
 
 
 def test_the_command_has_both(source: Path, tmp_path: Path, log: Log) -> None:

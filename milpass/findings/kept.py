@@ -26,6 +26,7 @@ def cache_at(place: str | PathLike[str]) -> Folder:
     """The cache in a folder, made where there is none; raises `UsageError` where it cannot be used."""
     folder = Folder(Path(fsdecode(place)), LIMIT)
     try:
+        _check_outside(folder.path)
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.check()
     except (OSError, ValueError) as error:
@@ -37,6 +38,13 @@ def cache_at(place: str | PathLike[str]) -> Folder:
             needs="a folder that can be written to, or a name for one",
         ) from None
     return folder
+
+
+def _check_outside(path: Path) -> None:
+    """Raise `ValueError` for a folder of a package: an input is never written to."""
+    real = path.resolve()
+    if any((each / "Manifest.json").exists() for each in (real, *real.parents)):
+        raise ValueError("a folder of a package")
 
 
 @frozen(eq=False)

@@ -23,17 +23,18 @@ def dask_executor(address: str) -> Iterator[Executor]:
 
     Raises `UsageError` where no scheduler answers, or has no worker, and `InstallationError` without dask.
     """
-    client = _client(address)
-    try:
-        _await_worker(client, address)
-        executor: Executor = client.get_executor(pure=False)
-        yield executor
-    finally:
-        with _quiet():
-            client.close(timeout=PATIENCE)
+    client_class = _client_class(address)
+    with _quiet():
+        client = _connected(client_class, address)
+        try:
+            _await_worker(client, address)
+            executor: Executor = client.get_executor(pure=False)
+            yield executor
+        finally:
+            client.close(timeout=1)
 
 
-def _client(address: str) -> Any:
+def _client_class(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError:
@@ -45,11 +46,14 @@ def _client(address: str) -> Any:
             needs="it",
             remedy="pip install 'milpass[dask]'",
         ) from None
+    return Client
+
+
+def _connected(client_class: Any, address: str) -> Any:
     if not ADDRESS.fullmatch(address):  # a client half made of one would wait when it is let go of
         raise _unreachable(address, repr(address), NEEDS)
     try:
-        with _quiet():
-            return Client(address, timeout=PATIENCE, set_as_default=False)
+        return client_class(address, timeout=PATIENCE, set_as_default=False)
     except Exception as error:
         raise _unreachable(address, _said(error), NEEDS) from error
 
@@ -72,10 +76,12 @@ def _unreachable(address: str, got: str, needs: str) -> UsageError:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what `distributed` logs of lost connections, which is told in one line or does not matter."""
-    logger = logging.getLogger("distributed")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]
+    loggers = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in loggers.items():
+            logger.setLevel(level)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from contextlib import closing
 from typing import Any, TypeAlias
 
@@ -106,6 +106,8 @@ class Sender:
 
     def _failed(self, job: Job, error: Exception) -> UsageError:
         said = f"{type(error).__name__}: {error}".removesuffix(": ")
+        if isinstance(error, CancelledError):
+            said = "a task that was cancelled, as by a cluster that has ended"
         return refused(job, said, f"a {type(self.executor).__name__} that carries out what it is given")
 
 
