@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
 from milpass.encodings import Affine, Cast, Dense, Encoding, Lut, Sparse
-from milpass.fitting import mode_of
+from milpass.fitting.finding import Fitter, fit_directly
 from milpass.fitting.fitted import FittedWeight, NotFittable, Terms
 from milpass.fitting.measuring import measured
 from milpass.fitting.tables.grouped import reassigned
@@ -23,11 +23,15 @@ from milpass.weight import Weight
 
 @frozen(eq=False)
 class Composition:
-    """How one weight is fitted; `legal`: kind of encoding -> the numbers of bits that the format can say."""
+    """How one weight is fitted; `legal`: kind of encoding -> the numbers of bits that the format can say.
+
+    `fitter` carries out each fit of a chain.
+    """
 
     weight: Weight
     legal: Mapping[str, Sequence[int]]
-    _costs: dict[int, NDArray[np.float64]] = field(factory=dict, init=False)
+    fitter: Fitter = fit_directly
+    _costs: dict[int, NDArray[np.float64]] = field(factory=dict, repr=False)
 
     def fitted(self, fits: Sequence[Fit], array: NDArray[Any], found: Encoding | None = None) -> FittedWeight:
         """Fit values by a chain, outermost first, from what was `found` where it begins so.
@@ -38,7 +42,7 @@ class Composition:
             return self._first(fits[0], array)
         encoding = self._encoded(fits, array, found)
         telling = [fit for fit in fits if getattr(fit, "importance", None)]
-        costs = self._importance(telling[0], array.shape) if telling else None
+        costs = self.importance(telling[0], array.shape) if telling else None
         return FittedWeight(encoding, measured(array, encoding, costs))
 
     def _encoded(self, fits: Sequence[Fit], array: NDArray[Any], found: Encoding | None) -> Encoding:
@@ -57,7 +61,7 @@ class Composition:
         if isinstance(encoding, Lut) and encoding.vector_axis is not None:
             raise NotFittable("tables of vectors cannot be pruned: a mask is of single elements")
         seen = encoding.decode()
-        fitted = mode_of(fit.encoding, fit.mode).fit(seen, fit, self._terms(fit, seen.shape))
+        fitted = self.fitter(fit, seen, self._terms(fit, seen.shape))
         assert isinstance(fitted.encoding, Sparse)
         return evolve(fitted.encoding, inner=encoding)
 
@@ -65,16 +69,16 @@ class Composition:
         terms = self._terms(fit, array.shape)
         channels = PerChannel().groups(array.shape, self.weight.channels) if _scales(fit) else terms.groups
         if channels != terms.groups:
-            return fit_scaled(mode_of(fit.encoding, fit.mode), array, fit, terms, channels)
-        return mode_of(fit.encoding, fit.mode).fit(array, fit, terms)
+            return fit_scaled(self.fitter, array, fit, terms, channels)
+        return self.fitter(fit, array, terms)
 
     def _terms(self, fit: Fit, shape: tuple[int, ...]) -> Terms:
         groups = fit.granularity.groups(shape, self.weight.channels)
         axis = vector_axis(fit, shape, groups, self.weight.channels)
-        costs = self._importance(fit, shape)
+        costs = self.importance(fit, shape)
         return Terms(self.legal[fit.encoding], groups, importance=costs, vector_axis=axis)
 
-    def _importance(self, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    def importance(self, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
         """What an error in each element costs, where a fit tells; a user's function is called once."""
         given = getattr(fit, "importance", None)
         if given and id(fit) not in self._costs:
@@ -96,7 +100,7 @@ class Composition:
             terms = self._terms(fit, values.shape)
         if isinstance(encoding, Sparse):
             terms = evolve(terms, mask=encoding.mask.array() != 0)
-        inner = mode_of(fit.encoding, fit.mode).fit(values, fit, terms).encoding
+        inner = self.fitter(fit, values, terms).encoding
         return evolve(encoding, inner=inner)
 
 

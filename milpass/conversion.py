@@ -8,7 +8,7 @@ from warnings import warn
 from attrs import define, field
 
 from milpass.errors import MilpassWarning, NothingCompressed, UsageError
-from milpass.execution import carry_out
+from milpass.execution import Means, carry_out
 from milpass.folding import folded
 from milpass.legality import Course, course_of, settle
 from milpass.passes import Pass
@@ -101,9 +101,8 @@ def _carried_out(plan: Plan, target: Target, course: Course) -> Plan:
             needs=f"{course.format} or later",
             remedy=course.refusal,
         )
-    threads = default_threads()
     try:
-        return carry_out(plan, target, course, None, overwrite=False, threads=threads, progress=None)
+        return carry_out(plan, target, course, None, Means(threads=default_threads()))
     except NothingCompressed as nothing:  # told when the conversion is finished
         return nothing.plan
 

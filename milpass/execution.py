@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor
 from contextlib import closing
-from itertools import groupby
 from math import inf, log10
 from pathlib import Path
 
@@ -15,13 +15,19 @@ from milpass.composition import Composition, nbits_of
 from milpass.dialects import Dialect
 from milpass.encodings import Encoding
 from milpass.errors import ModelError, NothingCompressed, UsageError
+from milpass.findings.chains import Chain, is_divided
+from milpass.findings.folder import Folder
+from milpass.findings.kept import Kept, fitted
+from milpass.findings.octets import Damaged
 from milpass.fitting.fitted import FittedWeight, Mistake, NotFittable, Quality
+from milpass.jobs import Job, jobs_of
 from milpass.legality import Course
-from milpass.plan import Entry, Plan, Replaced, Result, Row, Skipped, outcome
+from milpass.plan import Entry, Plan, Replaced, Result, Skipped, outcome
 from milpass.reading import encoding_of
 from milpass.records import Record
+from milpass.remote.sending import Sender, refused
 from milpass.scheduling import in_order
-from milpass.targets import Target
+from milpass.targets import Edit, Target
 from milpass.verification import verify
 from milpass.weight import Key, Weight
 
@@ -31,29 +37,22 @@ Progress = Callable[[str, int, int], None]
 
 
 @frozen
-class Job:
-    """Rows that share their bytes and their fit, so that one fit and one copy serve them all."""
-
-    rows: tuple[Row, ...]
-
-    @property
-    def weight(self) -> Weight:
-        """The first row's weight."""
-        return self.rows[0].weight
-
-
-@frozen
 class Work:
     """How a job becomes what is stored."""
 
     target: Target
     course: Course
     dialect: Dialect
+    kept: Kept
 
-    def done(self, job: Job) -> tuple[Record | None, Entry]:
-        """What stores the job's weight, None where its values forbid it, and its entry."""
+    def done(self, given: tuple[Job, bytes | None]) -> tuple[Record | None, Entry]:
+        """What stores a job's weight, None where its values forbid it, and its entry.
+
+        With the job comes what others have found, None where it is to be found here.
+        """
+        job, octets = given
         try:
-            return self._done(job)
+            return self._done(job, octets)
         except MemoryError:
             raise ModelError(
                 f"{self.target.name}, constant {job.weight.name}",
@@ -64,23 +63,28 @@ class Work:
                 remedy="Or fewer threads",
             ) from None
 
-    def _done(self, job: Job) -> tuple[Record | None, Entry]:
+    def _done(self, job: Job, octets: bytes | None) -> tuple[Record | None, Entry]:
         weight, entry = job.weight, job.rows[0].entry
         if not isinstance(entry, Replaced):
             return self._spelled_anew(weight), entry
         try:
-            fitted = self._fitted(weight, entry)
+            found = self._fitted(weight, entry, octets)
         except NotFittable as refusal:
             return None, Skipped("data", str(refusal))
-        record = self.dialect.spell(fitted.encoding)
-        result = _result(fitted.quality, nbits_of(fitted.encoding))
+        except Damaged:
+            raise refused(job, "other values in its file", "the file that is read here") from None
+        record = self.dialect.spell(found.encoding)
+        result = _result(found.quality, nbits_of(found.encoding))
         return record, evolve(entry, nbytes=record.nbytes, result=result)
 
-    def _fitted(self, weight: Weight, entry: Replaced) -> FittedWeight:
+    def _fitted(self, weight: Weight, entry: Replaced, octets: bytes | None) -> FittedWeight:
         try:
             found = self._found(weight) if weight.encoded else None
             array = found.decoded() if found else weight.load()
-            return Composition(weight, self.dialect.legal).fitted(entry.fits, array, found)
+            composition = Composition(weight, self.dialect.legal)
+            if octets is not None or (self.kept and is_divided(entry.fits)):
+                return fitted(Chain(composition, entry.fits, array), self.kept, octets)
+            return composition.fitted(entry.fits, array, found)
         except Mistake as mistake:
             raise UsageError(
                 weight.name, who=mistake.who, cannot="fit it", got=mistake.got, needs=mistake.needs
@@ -103,44 +107,45 @@ class Work:
             ) from None
 
 
-def carry_out(
-    plan: Plan,
-    target: Target,
-    course: Course,
-    out: Path | None,
-    *,
-    overwrite: bool,
-    threads: int,
-    progress: Progress | None,
-    verified: bool = False,
-) -> Plan:
-    """Write the model with the plan's weights replaced, and give the plan with its results.
+@frozen(kw_only=True)
+class Means:
+    """How a plan is carried out.
 
-    With `verified` a copy is read again and compared before it takes its place.
+    With `verified` a copy is read again and compared before it takes its place.  What fits find is kept in
+    the `cache`, and with `resume` beside the destination until that is written.  An `executor` searches in
+    place of the threads, as far as it can.
     """
+
+    threads: int
+    overwrite: bool = False
+    progress: Progress | None = None
+    verified: bool = False
+    cache: Folder | None = None
+    resume: bool = False
+    executor: Executor | None = None
+
+
+def carry_out(plan: Plan, target: Target, course: Course, out: Path | None, means: Means) -> Plan:
+    """Write the model with the plan's weights replaced, and give the plan with its results."""
     assert course.dialect is not None
-    jobs = list(_jobs(plan, course))
-    chosen = len(plan.pending)
-    entries: dict[Key, Entry] = {}
-    work = Work(target, course, course.dialect)
-    LOGGER.info("%s: %d of %d constants, %d threads", target.name, chosen, len(plan.rows), threads)
-    done = plan
+    jobs, done = list(jobs_of(plan, course)), plan
+    LOGGER.info(
+        "%s: %d of %d constants, %d threads", target.name, len(plan.pending), len(plan.rows), means.threads
+    )
 
     def check(source: Target, written: Target) -> None:
-        verify(done, source, written, threads)
+        verify(done, source, written, means.threads)
 
     editing = target.editing(
-        out, overwrite=overwrite, raise_to=course.raised_to, check=check if verified else None
+        out,
+        overwrite=means.overwrite,
+        raise_to=course.raised_to,
+        check=check if means.verified else None,
+        resume=means.resume,
     )
     with editing as edit:
-        with closing(in_order(work.done, jobs, threads)) as results:
-            for job, (record, entry) in results:
-                for row in job.rows:
-                    if isinstance(row.entry, Replaced):
-                        entries[row.weight.key] = entry
-                        _report(row.weight.name, len(entries), chosen, entry, progress)
-                    if record:
-                        edit.replace(row.weight, record)
+        kept = Kept(Folder(edit.kept) if edit.kept else None, means.cache)
+        entries = _stored(edit, Work(target, course, course.dialect, kept), jobs, means)
         done = plan.update(lambda weight, entry: entries.get(weight.key, entry))
         if not done.replaced:
             raise NothingCompressed(done, target.name)
@@ -148,30 +153,34 @@ def carry_out(
     return done
 
 
+def _stored(edit: Edit, work: Work, jobs: list[Job], means: Means) -> dict[Key, Entry]:
+    """Store the weight of each job; what came of those that were chosen."""
+    entries: dict[Key, Entry] = {}
+    chosen = sum(isinstance(row.entry, Replaced) for job in jobs for row in job.rows)
+    found = _found_by(work, jobs, means)
+    with closing(found), closing(in_order(work.done, found, means.threads)) as results:
+        for (job, _), (record, entry) in results:
+            for row in job.rows:
+                if isinstance(row.entry, Replaced):
+                    entries[row.weight.key] = entry
+                    _report(row.weight.name, len(entries), chosen, entry, means.progress)
+                if record:
+                    edit.replace(row.weight, record)
+    return entries
+
+
+def _found_by(work: Work, jobs: list[Job], means: Means) -> Generator[tuple[Job, bytes | None], None, None]:
+    """Each job with what an executor has found for it, if there is one."""
+    if means.executor is not None:
+        legal = work.dialect.legal
+        return Sender(means.executor, work.target, legal, work.kept, means.threads).answered(jobs)
+    return ((job, None) for job in jobs)
+
+
 def _report(name: str, number: int, chosen: int, entry: Entry, progress: Progress | None) -> None:
     LOGGER.debug("%s: %s", name, outcome(entry))
     if progress:
         progress(name, number, chosen)
-
-
-def _jobs(plan: Plan, course: Course) -> Iterator[Job]:
-    """The weights to be stored anew, in the order of their bytes in the files."""
-
-    def is_stored_anew(row: Row) -> bool:
-        if isinstance(row.entry, Replaced):
-            return row.entry.is_pending
-        return bool(row.weight.encoded and course.spells_anew)
-
-    def shared(row: Row) -> tuple[object, ...]:
-        weight = row.weight
-        fits = row.entry.fits if isinstance(row.entry, Replaced) else ()
-        # Compressed constants may share their indices and not their tables; importance is told by name, too.
-        own = weight.encoded or any(getattr(fit, "importance", None) for fit in fits)
-        return (weight.source, weight.shape, weight.dtype, weight.channels, fits, weight.key if own else None)
-
-    rows = sorted(filter(is_stored_anew, plan.rows), key=lambda row: row.weight.source)
-    for _, together in groupby(rows, key=shared):
-        yield Job(tuple(together))
 
 
 def _result(quality: Quality, nbits: int | None) -> Result:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen, has
 
 from milpass.errors import NothingCompressed, UsageError
-from milpass.execution import Progress, carry_out
+from milpass.execution import Means, Progress, carry_out
+from milpass.findings.kept import cache_at
 from milpass.folding import folded
 from milpass.granularity import GRANULARITIES
 from milpass.legality import Course, course_of, settle
 from milpass.passes import PASSES, Pass
 from milpass.plan import Plan
 from milpass.recipes import read_recipe, write_recipe
+from milpass.remote.sending import check_executor
 from milpass.scheduling import check_threads, default_threads
 from milpass.selectors import SELECTORS
 from milpass.targets import Target, open_target
@@ -154,6 +157,9 @@ def apply(
     threads: int | None = None,
     progress: Progress | None = None,
     verify: bool = True,
+    cache: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    executor: Executor | None = None,
 ) -> tuple[Any, Plan]:
     """Carry out a pipeline on a package at the path `model`, an `MLModel`, or coremltools' `Program`.
 
@@ -168,25 +174,46 @@ def apply(
     written; what it raises ends the run, and nothing is written.  A copy is read again and compared with the
     source and the plan before it takes its place, unless `verify` is False.
 
+    `cache` is a folder for what fits find, made where there is none; a run that asks for the same fit of the
+    same values takes it from there.  With `resume` it is kept beside `out` until that is written, so that
+    a run that was ended goes on from there when it is run again with `resume`.  An `executor` of
+    `concurrent.futures` searches in place of the threads, which then but make of it what is stored; its
+    workers must see the package's files by the same path.  The bytes are the same.
+
     Raises `ModelError` where the model cannot be read, `UsageError` for wrong arguments and for a
     destination that exists (without `overwrite`) or cannot be written, `NothingCompressed` where no weight
     would change, `VerificationError` where the copy is not what was fitted.
     """
     check_threads(threads)
+    check_executor(executor)
     opened = open_target(model)
     place = opened.destination(None if out is None else Path(out))
+    if resume and out is None:
+        raise _nothing_beside(opened)
     course = course_of(opened, target)
     plan = Pipeline(pipeline)._plan(opened, course, strict=strict)
     if not plan.replaced:
         raise NothingCompressed(plan, opened.name)
-    done = carry_out(
-        plan,
-        opened,
-        course,
-        place,
-        overwrite=overwrite,
+    folder = None if cache is None else cache_at(cache)
+    means = Means(
         threads=threads or default_threads(),
+        overwrite=overwrite,
         progress=progress,
         verified=verify,
+        cache=folder,
+        resume=resume,
+        executor=executor,
     )
+    done = carry_out(plan, opened, course, place, means)
     return opened.result(place), done
+
+
+def _nothing_beside(target: Target) -> UsageError:
+    return UsageError(
+        f"resume of {target.name}",
+        who="apply",
+        cannot="keep fits",
+        got="no destination to keep them beside",
+        needs="the path of a package to write",
+        remedy="Or name a cache",
+    )

@@ -18,6 +18,7 @@ OUTSIDERS = {
     "cython": {"kernels"},
     "google": {"targets"},
     "networkx": {"graph"},
+    "distributed": {"remote"},
     "coremltools": {"targets", "mil", "compat", "testing"},
     "hypothesis": {"testing"},
     "click": {"cli"},
@@ -85,7 +86,7 @@ def test_imports_keep_to_their_directions(path: Path) -> None:
 def test_importing_milpass_loads_no_coremltools(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{m.split('.')[0] for m in sys.modules}}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not {"coremltools", "torch", "sklearn", "scipy", "networkx", "rich"} & set(
+    assert not {"coremltools", "torch", "sklearn", "scipy", "networkx", "rich", "distributed"} & set(
         ast.literal_eval(loaded)
     )
 

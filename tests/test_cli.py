@@ -257,12 +257,12 @@ def test_exit_codes_of_the_process(model: Path, tmp_path: Path, options: list[st
 
 
 SLOW = """
-import time, milpass.composition
+import time, milpass.fitting.finding
 class Slow:
     def fit(self, array, options, terms):
         print("fitting\\n", end="", flush=True)  # in one piece: there are several threads
         time.sleep(60)
-milpass.composition.mode_of = lambda encoding, mode: Slow()
+milpass.fitting.finding.mode_of = lambda encoding, mode: Slow()
 from milpass.cli import main
 main(prog_name="milpass")
 """

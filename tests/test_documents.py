@@ -57,6 +57,8 @@ def workplace(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("block", code_blocks("python"), ids=lambda b: b.place)
 def test_python_blocks(block: CodeBlock, workplace: Path) -> None:
+    if "distributed" in block.text:
+        pytest.importorskip("distributed", reason="dask is not installed (the extra `dask`)")
     run([sys.executable, "-W", "error", "-c", block.text], workplace)
 
 

@@ -34,6 +34,7 @@ def interruptible() -> Iterator[None]:
     heeded = [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, _interrupt) for number in heeded}
     _WATCHED.clear()
+    _HINTS.clear()
     try:
         yield
     except Interrupted as interrupt:
@@ -45,13 +46,15 @@ def interruptible() -> Iterator[None]:
 
 # What tells a folder from the one that takes its place.
 Identity: TypeAlias = tuple[int, int] | None
-# The destination of the run, and what is there before it.
+# The destination of the run, and what is there before it; what else an interrupt tells.
 _WATCHED: dict[Path, Identity] = {}
+_HINTS: list[str] = []
 
 
-def watch(out: Path) -> None:
+def watch(out: Path, *, resume: bool = False) -> None:
     """Let an interrupt, however late it comes, tell whether this destination has been written by then."""
     _WATCHED[out] = _identity(out)
+    _HINTS[:] = ["; with --resume it goes on from the fits that were found"] if resume else []
 
 
 def _written() -> Path | None:
@@ -76,8 +79,10 @@ def _leave_at_once(interrupt: Interrupted) -> NoReturn:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     verb = "interrupted" if interrupt.number == signal.SIGINT else "terminated"
+    written = _written()
+    hint = "" if written else "".join(_HINTS)
     with suppress(OSError):  # nobody may be left to read it
-        click.echo(f"milpass: {verb}, {_written() or 'nothing'} was written", err=True)
+        click.echo(f"milpass: {verb}, {written or 'nothing'} was written{hint}", err=True)
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(128 + interrupt.number)

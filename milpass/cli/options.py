@@ -36,6 +36,9 @@ class RunOptions:
     dry_run: bool
     threads: int | None
     verify: bool
+    cache: Path | None
+    resume: bool
+    dask: str | None
     everything: bool
     as_json: bool
     quiet: bool
@@ -58,6 +61,22 @@ _RUN_OPTIONS = (
         "--verify/--no-verify",
         default=True,
         help="Read what was written again and compare, before it takes its place; default: yes.",
+    ),
+    click.option(
+        "--cache",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Keep what fits find in a folder, and take from there what was found before.",
+    ),
+    click.option(
+        "--resume",
+        is_flag=True,
+        help="Keep what fits find beside the output until it is written, and go on from what was kept.",
+    ),
+    click.option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Let the workers of a dask scheduler search, tcp://HOST:PORT; they must see MODEL by its path.",
     ),
     click.option("--all", "everything", is_flag=True, help="Show a row for every constant."),
     JSON,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import click
@@ -23,7 +25,7 @@ def run(pipeline: Pipeline, options: RunOptions) -> None:
     if options.output is None and not options.dry_run:
         raise click.UsageError("Missing option '-o' / '--output' (or use --dry-run).")
     if options.output is not None and not options.dry_run:
-        watch(options.output)
+        watch(options.output, resume=options.resume)
     try:
         plan = _planned(pipeline, options) if options.dry_run else _applied(pipeline, options)
     except NothingCompressed as nothing:
@@ -41,7 +43,7 @@ def _planned(pipeline: Pipeline, options: RunOptions) -> Plan:
 
 def _applied(pipeline: Pipeline, options: RunOptions) -> Plan:
     assert options.output is not None
-    with progress(quiet=options.quiet) as report:
+    with _executor(options.dask) as executor, progress(quiet=options.quiet) as report:
         return carry_out(
             pipeline,
             options.model,
@@ -52,7 +54,19 @@ def _applied(pipeline: Pipeline, options: RunOptions) -> Plan:
             threads=options.threads,
             progress=report,
             verify=options.verify,
+            cache=options.cache,
+            resume=options.resume,
+            executor=executor,
         )[1]
+
+
+def _executor(dask: str | None) -> AbstractContextManager[Executor | None]:
+    """The workers of a cluster, if one is named."""
+    if dask is None:
+        return nullcontext()
+    from milpass.remote.cluster import dask_executor  # loads distributed
+
+    return dask_executor(dask)
 
 
 def _show(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
 
 from milpass.encodings import Encoding
@@ -90,10 +90,15 @@ class Terms:
 
 @frozen
 class FittedWeight:
-    """An encoding and how good it is."""
+    """An encoding and how good it is.
+
+    `parameters` are what a mode that takes long has searched for: from them, the values and the quality its
+    `again` makes the same encoding (`milpass.fitting.finding`).
+    """
 
     encoding: Encoding
     quality: Quality
+    parameters: tuple[NDArray[Any], ...] = field(default=(), eq=False, repr=False)
 
 
 class LutOptions(Protocol):

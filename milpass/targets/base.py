@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 class Edit(Protocol):
     """A model that is being written, or edited in place; what is not replaced stays as it is."""
 
+    @property
+    def kept(self) -> Path | None:
+        """A folder, there or not, for what is to outlive a run that is ended; None where nothing is."""
+
     def replace(self, weight: Weight, record: Record) -> None:
         """Store `record` in the weight's place; weights come in the order of their sources."""
 
@@ -53,6 +57,12 @@ class Target(Protocol):
     def record(self, weight: Weight) -> Record:
         """The operation that stores an already encoded weight."""
 
+    def stored_at(self, weight: Weight) -> tuple[Path, int] | None:
+        """The file, an absolute path, and the offset at which the values of a weight lie as they are.
+
+        None where they lie in no file, or compressed.
+        """
+
     def hindrance(self, format: str) -> str | None:
         """Why the model cannot be raised to a format, None where it can."""
 
@@ -66,9 +76,16 @@ class Target(Protocol):
         """What `apply` gives once the result is at `out`."""
 
     def editing(
-        self, out: Path | None, *, overwrite: bool, raise_to: str | None, check: Check | None = None
+        self,
+        out: Path | None,
+        *,
+        overwrite: bool,
+        raise_to: str | None,
+        check: Check | None = None,
+        resume: bool = False,
     ) -> AbstractContextManager[Edit]:
         """Write a copy of the model to `out`, or edit it: whole at the end of the context or not at all.
 
         `check` looks at the source, opened anew, and at a copy that is written, before that takes its place.
+        With `resume` what an ended run has kept beside `out` is kept until the copy is there.
         """

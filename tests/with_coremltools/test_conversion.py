@@ -8,6 +8,7 @@ import sys
 import textwrap
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,19 @@ def test_what_may_never_be_compressed_is_refused_under_anything() -> None:
     told = {key: entry.reason for key, entry in reasons.items() if isinstance(entry, Skipped)}
     assert "result of its block" in told["result"]
     assert told["alpha"] == "rank 1: Core ML may fail on compressed vectors"
+
+
+def test_a_program_needs_no_executor_and_has_nothing_to_resume(tmp_path: Path) -> None:
+    """Its values lie in no file that others could see."""
+    program = linear(ct.target.iOS18)
+    with pytest.raises(UsageError, match="no destination to keep them beside"):
+        apply(PIPELINE, program, resume=True)
+    ended = ThreadPoolExecutor(1)
+    ended.shutdown()  # one that cannot be given anything
+    _, plan = apply(PIPELINE, program, executor=ended, cache=tmp_path)
+    assert 0 < len(list(tmp_path.iterdir())) == len(plan.replaced)
+    _, again = apply(PIPELINE, linear(ct.target.iOS18), cache=tmp_path)
+    assert again.detached() == plan.detached()
 
 
 def test_a_table_for_each_of_two_functions_is_the_same(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import coremltools as ct
@@ -94,6 +96,28 @@ def test_a_failed_run_leaves_no_temporary_package(package: Path) -> None:
 def test_what_is_no_model_is_refused(given: object) -> None:
     with pytest.raises(UsageError, match=r"needs the path of an \.mlpackage, an MLModel, or a Program"):
         apply(PIPELINE, given, "out.mlpackage")
+
+
+def test_nothing_is_kept_beside_no_destination(package: Path, tmp_path: Path) -> None:
+    model = ct.models.MLModel(str(package), skip_model_load=True)
+    with pytest.raises(UsageError, match="no destination to keep them beside"):
+        apply(PIPELINE, model, resume=True)
+    apply(PIPELINE, model, cache=tmp_path / "cache", resume=True, out=tmp_path / "out.mlpackage")
+    assert list((tmp_path / "cache").iterdir())
+
+
+def test_an_executor_sees_the_files_of_a_model(
+    package: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "milpass")
+    model = ct.models.MLModel(str(package), skip_model_load=True)
+    apply(PIPELINE, model, tmp_path / "plain.mlpackage")
+    assert "found elsewhere" not in caplog.text
+    with ThreadPoolExecutor(2) as executor:
+        apply(PIPELINE, model, tmp_path / "out.mlpackage", executor=executor)
+    assert "found elsewhere" in caplog.text
+    one, other = (digest(tmp_path / f"{name}.mlpackage") for name in ("plain", "out"))
+    assert {name: told[0] for name, told in one.items()} == {name: told[0] for name, told in other.items()}
 
 
 def test_a_path_needs_a_destination(package: Path) -> None:

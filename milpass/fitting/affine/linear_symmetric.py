@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from milpass.fitting.finding import Finding
 from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
 from milpass.fitting.numbers.quantization import Grid, spanning
-from milpass.fitting.numbers.ranges import fit_grid
+from milpass.fitting.numbers.ranges import fit_grid, grid_again, searches
+
+__all__ = ["NBITS", "again", "fit", "searches"]
 
 NBITS = "given"
 
@@ -17,6 +20,11 @@ NBITS = "given"
 def fit(array: NDArray[Any], options: AffineOptions, terms: Terms) -> FittedWeight:
     """Fit a scale to each group; the lowest code is left out, so that both signs reach as far."""
     return fit_grid(array, options, terms, _grid)
+
+
+def again(array: NDArray[Any], options: AffineOptions, terms: Terms, finding: Finding) -> FittedWeight:
+    """The fit from its scales and zero points; raises `Unusable` for those of something else."""
+    return grid_again(array, options, terms, _grid, finding)
 
 
 def _grid(

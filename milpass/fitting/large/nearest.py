@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from milpass import kernels
 from milpass.encodings import Dense, Indices, Lut
+from milpass.fitting.finding import Finding, Unusable, check_parameters
 from milpass.fitting.fitted import FittedWeight, Quality
 from milpass.fitting.tables.table import Entries, by_cuts, filled
 from milpass.paging import let_go
@@ -16,11 +17,25 @@ def stored(array: NDArray[np.float32], entries: Entries, nbits: int) -> FittedWe
     """Store ascending entries as fp32; each element gets its nearest, of two the lower (`palettized`)."""
     table = filled(entries.reals, nbits, array.dtype)
     flat = np.ascontiguousarray(array).reshape(-1)
-    indices = Indices(array.shape, nbits, by_cuts(flat, cuts(table)))
-    shaped = table.reshape((1,) * array.ndim + (-1, 1))
-    squared, signal, greatest = _measured(flat, indices, table.astype(np.float64))
+    lut = _lut(flat, table, array.shape, nbits)
+    squared, signal, greatest = _measured(flat, lut.indices, table.astype(np.float64))
     quality = Quality(squared, greatest, signal, entries.optimum, entries.bound, entries.ways)
-    return FittedWeight(Lut(indices, Dense(shaped)), quality)
+    return FittedWeight(lut, quality)
+
+
+def stored_again(array: NDArray[np.float32], nbits: int, finding: Finding) -> FittedWeight:
+    """What `stored` has made, from its table; raises `Unusable` for a table of something else."""
+    check_parameters(finding, (array.dtype, (*(1,) * array.ndim, 1 << nbits, 1)))
+    table = finding.parameters[0].reshape(-1)
+    if (np.diff(table) < 0).any():
+        raise Unusable("a table that does not ascend")
+    lut = _lut(np.ascontiguousarray(array).reshape(-1), table, array.shape, nbits)
+    return FittedWeight(lut, finding.quality, finding.parameters)
+
+
+def _lut(flat: NDArray[np.float32], table: NDArray[np.float32], shape: tuple[int, ...], nbits: int) -> Lut:
+    shaped = table.reshape((1,) * len(shape) + (-1, 1))
+    return Lut(Indices(shape, nbits, by_cuts(flat, cuts(table))), Dense(shaped))
 
 
 def cuts(table: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,11 +6,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from milpass.fitting.finding import Finding
 from milpass.fitting.fitted import FittedWeight, LutOptions, Terms
 from milpass.fitting.large import is_streamed
 from milpass.fitting.tables.clustering import cluster
 from milpass.fitting.tables.distribution import Distribution
-from milpass.fitting.tables.grouped import fit_tables
+from milpass.fitting.tables.grouped import fit_tables, tables_again, with_tables
 from milpass.fitting.tables.table import Entries
 
 NBITS = "given"
@@ -28,8 +29,27 @@ def fit(array: NDArray[Any], options: LutOptions, terms: Terms) -> FittedWeight:
 
         return fit_vector_tables(array, options.nbits, options.cluster_dim, terms)
     if terms.are_plain and is_streamed(array, 1 << options.nbits):
-        return _streamed(array, options.nbits)
-    return fit_tables(array, options.nbits, terms, _Best())
+        return with_tables(_streamed(array, options.nbits))
+    return with_tables(fit_tables(array, options.nbits, terms, _Best()))
+
+
+def searches(options: LutOptions) -> bool:
+    """Always: the entries are what takes time, and what is small."""
+    return True
+
+
+def again(array: NDArray[Any], options: LutOptions, terms: Terms, finding: Finding) -> FittedWeight:
+    """The fit from its tables; raises `Unusable` for tables of something else."""
+    assert options.nbits is not None
+    if options.cluster_dim > 1:
+        from milpass.fitting.vectors.tables import vector_tables_again
+
+        return vector_tables_again(array, options.nbits, options.cluster_dim, terms, finding)
+    if terms.are_plain and is_streamed(array, 1 << options.nbits):
+        from milpass.fitting.large.nearest import stored_again
+
+        return stored_again(array, options.nbits, finding)
+    return tables_again(array, options.nbits, terms, finding)
 
 
 def _streamed(array: NDArray[Any], nbits: int) -> FittedWeight:

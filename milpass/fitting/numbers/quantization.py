@@ -105,19 +105,27 @@ class Parameters:
         """Those of a grid's rows."""
         return cls(grid.scales.astype(grid.dtype), grid.zeros.astype(kind))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Parameters]) -> Parameters:
+        """Those of several, one after the other."""
+        scales, zeros = zip(*((each.scales, each.zeros) for each in parts), strict=True)
+        return cls(np.concatenate(scales), np.concatenate(zeros))
+
+    def part(self, first: int, last: int) -> Parameters:
+        """Those of some groups."""
+        return Parameters(self.scales[first:last], self.zeros[first:last])
+
+    def grid(self, like: Grid) -> Grid:
+        """The grid that they were made of, but for what it has in common with another."""
+        return evolve(like, scales=self.scales.astype(np.float64), zeros=self.zeros.astype(np.float64))
+
 
 def encoded(
-    numbers: NDArray[Any],
-    parameters: Sequence[Parameters],
-    name: str,
-    groups: tuple[int, ...],
-    *,
-    has_offset: bool,
+    numbers: NDArray[Any], parameters: Parameters, name: str, groups: tuple[int, ...], *, has_offset: bool
 ) -> Affine:
     """The encoding of a weight of so many groups; `name` is the type of the numbers, such as "int4"."""
-    scale = np.concatenate([each.scales for each in parameters]).reshape(groups)
-    offset = np.concatenate([each.zeros for each in parameters]).reshape(groups) if has_offset else None
-    return Affine(Dense(numbers, name), scale, offset)
+    offset = parameters.zeros.reshape(groups) if has_offset else None
+    return Affine(Dense(numbers, name), parameters.scales.reshape(groups), offset)
 
 
 def quality(found: NDArray[np.float64]) -> Quality:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
+from attrs import evolve
 from numpy.typing import NDArray
 
 from milpass import kernels
+from milpass.fitting.finding import Finding, check_parameters
 from milpass.fitting.fitted import AffineOptions, FittedWeight, Quality, Terms
 from milpass.fitting.numbers.quantization import Grid, Parameters, encoded, errors, quality, quantized
 from milpass.fitting.numbers.sections import Section, sections
@@ -25,11 +28,17 @@ PARTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 STEPS = 3
 
 
-def fit_grid(array: NDArray[Any], options: AffineOptions, terms: Terms, spanning: Spanning) -> FittedWeight:
-    """Fit by a grid for each group; what a mask leaves out is taken for zero."""
+def fit_grid(
+    array: NDArray[Any],
+    options: AffineOptions,
+    terms: Terms,
+    spanning: Spanning,
+    known: Parameters | None = None,
+) -> FittedWeight:
+    """Fit by a grid for each group, if it is not known; what a mask leaves out is taken for zero."""
     check_filled(array)
     low, high = _codes(options)
-    numbers = scratch(array.size, np.dtype(np.int8 if options.signed else np.uint8)).reshape(array.shape)
+    numbers = scratch(array.size, _kind(options)).reshape(array.shape)
     span = partial(_spanned, spanning, low, high, array.dtype)
     parameters, qualities = [], []
     for section in sections(array, terms):
@@ -37,13 +46,37 @@ def fit_grid(array: NDArray[Any], options: AffineOptions, terms: Terms, spanning
         if not (np.isfinite(least).all() and np.isfinite(greatest).all()):
             check_finite(array)
         grid = span(least, greatest, 1.0)
-        if options.range == "mse":
+        if known:
+            grid = known.part(section.first, section.last).grid(grid)
+        elif options.range == "mse":
             grid = _improved(section, grid, partial(span, least, greatest))
         parameters.append(Parameters.of(grid, numbers.dtype))
         qualities.append(quality(_written(section, grid, numbers)))
-    name = f"{'' if options.signed else 'u'}int{options.nbits}"
-    encoding = encoded(numbers, parameters, name, terms.groups, has_offset=options.has_offset)
-    return FittedWeight(encoding, Quality.total(qualities))
+    name, whole = f"{'' if options.signed else 'u'}int{options.nbits}", Parameters.joined(parameters)
+    encoding = encoded(numbers, whole, name, terms.groups, has_offset=options.has_offset)
+    found = (whole.scales, whole.zeros) if searches(options) else ()
+    return FittedWeight(encoding, Quality.total(qualities), found)
+
+
+def searches(options: AffineOptions) -> bool:
+    """Whether a range is searched for: one that spans all values is found in no time."""
+    return options.range == "mse"
+
+
+def grid_again(
+    array: NDArray[Any], options: AffineOptions, terms: Terms, spanning: Spanning, finding: Finding
+) -> FittedWeight:
+    """What `fit_grid` has made, from its scales and zero points; raises `Unusable` for others."""
+    count = (prod(terms.groups),)
+    check_parameters(finding, (array.dtype, count), (_kind(options), count))
+    scales, zeros = finding.parameters
+    fitted = fit_grid(array, options, terms, spanning, Parameters(scales, zeros))
+    return evolve(fitted, quality=finding.quality)
+
+
+def _kind(options: AffineOptions) -> np.dtype[Any]:
+    """The type of the numbers."""
+    return np.dtype(np.int8 if options.signed else np.uint8)
 
 
 def _reaches(section: Section) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

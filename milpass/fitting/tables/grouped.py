@@ -11,6 +11,7 @@ from attrs import evolve
 from numpy.typing import NDArray
 
 from milpass.encodings import Dense, Indices, Lut
+from milpass.fitting.finding import Finding, Unusable, check_parameters
 from milpass.fitting.fitted import FittedWeight, Quality, Terms
 from milpass.fitting.tables.distribution import Distribution, check_finite
 from milpass.fitting.tables.table import Entries, Table, palettized, table_of
@@ -54,13 +55,40 @@ def reassigned(array: NDArray[Any], lut: Lut, mask: NDArray[np.bool_] | None) ->
     tables = lut.inner.decode().astype(np.float64)
     if lut.vector_axis is not None or (np.diff(tables, axis=-2) < 0).any():
         return lut
-    nbits = lut.indices.nbits
+    return evolve(lut, indices=_nearest(array, tables, lut.indices.nbits, mask))
+
+
+def tables_again(array: NDArray[Any], nbits: int, terms: Terms, finding: Finding) -> FittedWeight:
+    """What `fit_tables` has made, from its tables; raises `Unusable` for tables of something else."""
+    groups = terms.groups or (1,) * array.ndim
+    check_parameters(finding, (array.dtype, (*groups, 1 << nbits, 1)))
+    (tables,) = finding.parameters
+    entries = tables.astype(np.float64)
+    if (np.diff(entries, axis=-2) < 0).any():
+        raise Unusable("tables that do not ascend")
+    if terms.are_plain:
+        found = palettized(array, Distribution.of(array), Entries(entries.reshape(-1)), nbits)
+        return FittedWeight(found.encoding, finding.quality, finding.parameters)
+    lut = Lut(_nearest(array, entries, nbits, terms.mask), Dense(tables))
+    return FittedWeight(lut, finding.quality, finding.parameters)
+
+
+def with_tables(fitted: FittedWeight) -> FittedWeight:
+    """A fit with its tables as what was searched for."""
+    assert isinstance(fitted.encoding, Lut) and isinstance(fitted.encoding.inner, Dense)
+    return evolve(fitted, parameters=(fitted.encoding.inner.array,))
+
+
+def _nearest(
+    array: NDArray[Any], tables: NDArray[np.float64], nbits: int, mask: NDArray[np.bool_] | None
+) -> Indices:
+    """Each element's nearest entry of tables that ascend."""
 
     def table(place: Place, values: NDArray[Any], importance: NDArray[np.float64] | None) -> Table:
         return table_of(values, Distribution.of(values), Entries(tables[place][:, 0]), nbits)
 
     indices, _ = indexed(array, Terms((nbits,), tables.shape[:-2], mask), table)
-    return evolve(lut, indices=Indices.of(indices, nbits))
+    return Indices.of(indices, nbits)
 
 
 # A group's place, its values (flat), their importance -> its table

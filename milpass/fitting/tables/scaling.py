@@ -9,7 +9,8 @@ from attrs import evolve
 from numpy.typing import NDArray
 
 from milpass.encodings import Affine
-from milpass.fitting.fitted import FittedWeight, Mode, Terms
+from milpass.fitting.finding import Fitter
+from milpass.fitting.fitted import FittedWeight, Terms
 from milpass.fitting.measuring import measured
 from milpass.fitting.numbers.quantization import stored
 from milpass.fitting.rows import joined, split
@@ -17,7 +18,7 @@ from milpass.fitting.tables.distribution import check_finite
 
 
 def fit_scaled(
-    mode: Mode, array: NDArray[Any], options: Any, terms: Terms, channels: tuple[int, ...]
+    fitter: Fitter, array: NDArray[Any], options: Any, terms: Terms, channels: tuple[int, ...]
 ) -> FittedWeight:
     """Fit a table to the weight over the greatest magnitude of each channel; `channels` are their groups.
 
@@ -30,7 +31,7 @@ def fit_scaled(
     even = joined((rows / scales[:, None]).astype(array.dtype), array.shape, channels)
     costs = joined(np.broadcast_to(np.square(scales)[:, None], rows.shape), array.shape, channels)
     costs = costs if terms.importance is None else costs * terms.importance
-    found = mode.fit(even, options, evolve(terms, importance=costs))
+    found = fitter(options, even, evolve(terms, importance=costs))
     encoding = Affine(found.encoding, scales.astype(array.dtype).reshape(channels))
     seen = measured(array, encoding, terms.importance)
     best = found.quality

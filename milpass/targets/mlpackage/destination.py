@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from milpass.errors import UsageError
+from milpass.errors import NothingCompressed, UsageError
 from milpass.targets.mlpackage.layout import MANIFEST
 from milpass.targets.mlpackage.leftovers import PARTIAL, REPLACED, Beside, new_token
 from milpass.targets.mlpackage.lock import Locked, locked
@@ -64,11 +64,15 @@ def check_vacant(out: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def destination(out: Path, *, source: Path, overwrite: bool) -> Iterator[Path]:
+def destination(
+    out: Path, *, source: Path, overwrite: bool, resume: bool = False
+) -> Iterator[tuple[Path, Path | None]]:
     """A new folder beside `out`, which takes its place at the end, or vanishes after an error.
 
     A process that is killed leaves folders that the next run for the same destination finds and removes;
     it first puts back what was moved aside.  The body brings to the disk what a power loss must not take.
+    With `resume` it gives the place, too, of a folder that only goes when the package is there; one that
+    was left is removed by a run without it.
     """
     check_destination(out, source=source, overwrite=overwrite)
     beside, token = Beside(out.absolute()), new_token()
@@ -78,12 +82,19 @@ def destination(out: Path, *, source: Path, overwrite: bool) -> Iterator[Path]:
             check_vacant(out, overwrite=overwrite)
             if alone:
                 beside.remove()
+            if alone and not resume:
+                beside.forget()
             with _partial(beside, token) as folder:
-                yield folder
+                yield folder, beside.fits if resume else None
                 with shielded():
                     check_vacant(out, overwrite=overwrite)  # it may have come to be in the meantime
                     move_into_place(folder, beside.out, beside.place(token, REPLACED))
                     sync_names(beside.out.parent)
+                    if resume:
+                        beside.forget()
+    except NothingCompressed:
+        beside.forget()  # there is nothing that another run could go on with
+        raise
     except Locked:
         remedy = "Wait until it has ended, or name another destination"
         raise _refusal(out, "one that another run is writing", "it for itself", remedy) from None

@@ -34,7 +34,9 @@ class PackageEdit:
         model: Any,
         survey: ProgramSurvey,
         opened: Callable[[str], BlobFile],
+        kept: Path | None,
     ) -> None:
+        self.kept = kept
         self._folder = folder
         self._layout = layout
         self._model = model

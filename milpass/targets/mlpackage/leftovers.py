@@ -2,7 +2,8 @@
 
 `.NAME.TOKEN.milpass-partial` is being written, or being removed: it is worth nothing.
 `.NAME.TOKEN.milpass-replaced` is a whole package that was moved aside: it is worth keeping for as long as
-nothing is at the destination.  `.NAME.milpass-lock` says that somebody is writing.
+nothing is at the destination.  `.NAME.milpass-lock` says that somebody is writing.  `.NAME.milpass-fits` is
+what a run that was to be resumed has found so far.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from attrs import frozen
 
 from milpass.targets.mlpackage.layout import MANIFEST
 
-PARTIAL, REPLACED, LOCK = "milpass-partial", "milpass-replaced", "milpass-lock"
+PARTIAL, REPLACED, LOCK, FITS = "milpass-partial", "milpass-replaced", "milpass-lock", "milpass-fits"
 # Bytes of a destination's name that leave room for the rest where a system allows no more than 143.
 LONGEST = 100
 
@@ -36,6 +37,15 @@ class Beside:
     def lock(self) -> Path:
         """The file that a writer locks."""
         return self.out.with_name(f"{self._stem}.{LOCK}")
+
+    @property
+    def fits(self) -> Path:
+        """The folder of what a run has found, for one that goes on from it."""
+        return self.out.with_name(f"{self._stem}.{FITS}")
+
+    def forget(self) -> None:
+        """Remove what a run has found."""
+        shutil.rmtree(self.fits, ignore_errors=True)
 
     def place(self, token: str, kind: str) -> Path:
         """A folder of a run that has that token."""

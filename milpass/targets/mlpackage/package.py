@@ -84,6 +84,14 @@ class Package(Surveyed):
         """The operating system release whose opset the program uses."""
         return program_format(self._model.mlProgram)
 
+    def stored_at(self, weight: Weight) -> tuple[Path, int] | None:
+        """Where the values of a weight lie, None where they are immediate or compressed."""
+        name = weight.source.file
+        if weight.encoded or not name:
+            return None
+        blob = self._reading(name).blob(weight.source.offset)
+        return (self.path / self._layout.weight_file(name)).absolute(), blob.end - blob.data.nbytes
+
     def hindrance(self, format: str) -> str | None:
         """The operation types that a later format defines anew, itself or one on the way to it."""
         if self.format not in self.releases:
@@ -158,12 +166,18 @@ class Package(Surveyed):
 
     @contextmanager
     def editing(
-        self, out: Path | None, *, overwrite: bool, raise_to: str | None, check: Check | None = None
+        self,
+        out: Path | None,
+        *,
+        overwrite: bool,
+        raise_to: str | None,
+        check: Check | None = None,
+        resume: bool = False,
     ) -> Iterator[PackageEdit]:
         """Write a copy of the package to `out`; the opened package can be edited once."""
         assert out is not None
-        with destination(out, source=self.path, overwrite=overwrite) as folder:
-            edit = PackageEdit(folder, self._layout, self._model, self._survey, self._reading)
+        with destination(out, source=self.path, overwrite=overwrite, resume=resume) as (folder, kept):
+            edit = PackageEdit(folder, self._layout, self._model, self._survey, self._reading, kept)
             with edit:
                 yield edit
                 edit.finish(raise_to)

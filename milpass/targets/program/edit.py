@@ -19,6 +19,8 @@ _ONE_AT_A_TIME = Lock()
 class ProgramEdit:
     """Keeps what is to be replaced, so that nothing has changed if a later fit fails."""
 
+    kept = None
+
     def __init__(self, definitions: Iterable[Definition]) -> None:
         self._definitions = {definition.key: definition for definition in definitions}
         self._names = {

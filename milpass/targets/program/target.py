@@ -59,6 +59,9 @@ class ProgramTarget(Surveyed):
         """The operation that stores an already encoded weight."""
         return record_of(self._definitions[weight.key].op.live)
 
+    def stored_at(self, weight: Weight) -> None:
+        """In no file."""
+
     def destination(self, out: Path | None) -> None:
         """Nowhere: it is edited in place; raises `UsageError` where a destination is named."""
         if out is not None:
@@ -76,7 +79,13 @@ class ProgramTarget(Surveyed):
 
     @contextmanager
     def editing(
-        self, out: Path | None, *, overwrite: bool, raise_to: str | None, check: Check | None = None
+        self,
+        out: Path | None,
+        *,
+        overwrite: bool,
+        raise_to: str | None,
+        check: Check | None = None,
+        resume: bool = False,
     ) -> Iterator[ProgramEdit]:
         """Edit the program at the end of the context; where that fails earlier, it is as it was."""
         edit = ProgramEdit(self._survey.definitions)

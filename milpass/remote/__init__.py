@@ -1,0 +1,1 @@
+"""Searches carried out by an executor: threads, processes, other machines that see the same files."""
