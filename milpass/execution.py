@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from itertools import groupby
 from math import inf, log10
@@ -16,7 +16,7 @@ from milpass.dialects import Dialect
 from milpass.encodings import Encoding
 from milpass.errors import ModelError, NothingCompressed, UsageError
 from milpass.fitting.fitted import FittedWeight, Mistake, NotFittable, Quality
-from milpass.legality import Course
+from milpass.legality import Course, raised
 from milpass.plan import Entry, Plan, Replaced, Result, Row, Skipped, outcome
 from milpass.reading import encoding_of
 from milpass.records import Record
@@ -48,7 +48,6 @@ class Work:
 
     target: Target
     course: Course
-    dialect: Dialect
 
     def done(self, job: Job) -> tuple[Record | None, Entry]:
         """What stores the job's weight, None where its values forbid it, and its entry."""
@@ -72,7 +71,7 @@ class Work:
             fitted = self._fitted(weight, entry)
         except NotFittable as refusal:
             return None, Skipped("data", str(refusal))
-        record = self.dialect.spell(fitted.encoding)
+        record = self._dialect(weight).spell(fitted.encoding)
         result = _result(fitted.quality, nbits_of(fitted.encoding))
         return record, evolve(entry, nbytes=record.nbytes, result=result)
 
@@ -80,14 +79,20 @@ class Work:
         try:
             found = self._found(weight) if weight.encoded else None
             array = found.decode() if found else weight.load()
-            return Composition(weight, self.dialect.legal).fitted(entry.fits, array, found)
+            return Composition(weight, self._dialect(weight).legal).fitted(entry.fits, array, found)
         except Mistake as mistake:
             raise UsageError(
                 weight.name, who=mistake.who, cannot="fit it", got=mistake.got, needs=mistake.needs
             ) from mistake.__cause__
 
     def _spelled_anew(self, weight: Weight) -> Record:
-        return self.dialect.spell(self._found(weight))
+        return self._dialect(weight).spell(self._found(weight))
+
+    def _dialect(self, weight: Weight) -> Dialect:
+        """How it is to be spelled."""
+        dialect = self.course.of(weight).dialect
+        assert dialect is not None
+        return dialect
 
     def _found(self, weight: Weight) -> Encoding:
         """How a weight is compressed in the model."""
@@ -99,7 +104,7 @@ class Work:
                 who="milpass",
                 cannot="read its values",
                 got=str(error),
-                needs=f"a compressed constant as {self.course.source} has it",
+                needs=f"a compressed constant as {self.course.of(weight).source} has it",
             ) from None
 
 
@@ -118,20 +123,18 @@ def carry_out(
 
     With `verified` a copy is read again and compared before it takes its place.
     """
-    assert course.dialect is not None
-    jobs = list(_jobs(plan, course))
+    raise_to = raised(plan, course)
+    jobs = list(_jobs(plan, course, raise_to))
     chosen = len(plan.pending)
     entries: dict[Key, Entry] = {}
-    work = Work(target, course, course.dialect)
+    work = Work(target, course)
     LOGGER.info("%s: %d of %d constants, %d threads", target.name, chosen, len(plan.rows), threads)
     done = plan
 
     def check(source: Target, written: Target) -> None:
         verify(done, source, written, threads)
 
-    editing = target.editing(
-        out, overwrite=overwrite, raise_to=course.raised_to, check=check if verified else None
-    )
+    editing = target.editing(out, overwrite=overwrite, raise_to=raise_to, check=check if verified else None)
     with editing as edit:
         with closing(in_order(work.done, jobs, threads)) as results:
             for job, (record, entry) in results:
@@ -154,22 +157,27 @@ def _report(name: str, number: int, chosen: int, entry: Entry, progress: Progres
         progress(name, number, chosen)
 
 
-def _jobs(plan: Plan, course: Course) -> Iterator[Job]:
+def _jobs(plan: Plan, course: Course, raise_to: Mapping[str, str]) -> Iterator[Job]:
     """The weights to be stored anew, in the order of their bytes in the files."""
 
     def is_stored_anew(row: Row) -> bool:
         if isinstance(row.entry, Replaced):
             return row.entry.is_pending
-        return bool(row.weight.encoded and course.spells_anew)
+        is_raised = not row.weight.closed and course.place(row.weight) in raise_to
+        return bool(is_raised and row.weight.encoded and course.of(row.weight).spells_anew)
 
     def shared(row: Row) -> tuple[object, ...]:
         weight = row.weight
         fits = row.entry.fits if isinstance(row.entry, Replaced) else ()
         # Compressed constants may share their indices and not their tables; importance is told by name, too.
         own = weight.encoded or any(getattr(fit, "importance", None) for fit in fits)
-        return (weight.source, weight.shape, weight.dtype, weight.channels, fits, weight.key if own else None)
+        format = course.of(weight).format  # each part's operations are spelled in its own
+        shared_by = weight.key if own else format
+        return (weight.source, weight.shape, weight.dtype, weight.channels, fits, shared_by)
 
-    rows = sorted(filter(is_stored_anew, plan.rows), key=lambda row: row.weight.source)
+    rows = sorted(
+        filter(is_stored_anew, plan.rows), key=lambda row: (row.weight.source, course.of(row.weight).format)
+    )
     for _, together in groupby(rows, key=shared):
         yield Job(tuple(together))
 
