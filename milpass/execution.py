@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from math import inf, log10
@@ -21,7 +21,7 @@ from milpass.findings.kept import Kept, fitted
 from milpass.findings.octets import Damaged
 from milpass.fitting.fitted import FittedWeight, Mistake, NotFittable, Quality
 from milpass.jobs import Job, jobs_of
-from milpass.legality import Course
+from milpass.legality import Course, raised
 from milpass.plan import Entry, Plan, Replaced, Result, Skipped, outcome
 from milpass.reading import encoding_of
 from milpass.records import Record
@@ -42,7 +42,6 @@ class Work:
 
     target: Target
     course: Course
-    dialect: Dialect
     kept: Kept
 
     def done(self, given: tuple[Job, bytes | None]) -> tuple[Record | None, Entry]:
@@ -73,7 +72,7 @@ class Work:
             return None, Skipped("data", str(refusal))
         except Damaged:
             raise refused(job, "other values in its file", "the file that is read here") from None
-        record = self.dialect.spell(found.encoding)
+        record = self.dialect(weight).spell(found.encoding)
         result = _result(found.quality, nbits_of(found.encoding))
         return record, evolve(entry, nbytes=record.nbytes, result=result)
 
@@ -81,7 +80,7 @@ class Work:
         try:
             found = self._found(weight) if weight.encoded else None
             array = found.decoded() if found else weight.load()
-            composition = Composition(weight, self.dialect.legal)
+            composition = Composition(weight, self.legal(weight))
             if octets is not None or (self.kept and is_divided(entry.fits)):
                 return fitted(Chain(composition, entry.fits, array), self.kept, octets)
             return composition.fitted(entry.fits, array, found)
@@ -91,7 +90,17 @@ class Work:
             ) from mistake.__cause__
 
     def _spelled_anew(self, weight: Weight) -> Record:
-        return self.dialect.spell(self._found(weight))
+        return self.dialect(weight).spell(self._found(weight))
+
+    def dialect(self, weight: Weight) -> Dialect:
+        """How it is to be spelled."""
+        dialect = self.course.of(weight).dialect
+        assert dialect is not None
+        return dialect
+
+    def legal(self, weight: Weight) -> Mapping[str, Sequence[int]]:
+        """The numbers of bits that its format has, by kind of encoding."""
+        return self.dialect(weight).legal
 
     def _found(self, weight: Weight) -> Encoding:
         """How a weight is compressed in the model."""
@@ -103,7 +112,7 @@ class Work:
                 who="milpass",
                 cannot="read its values",
                 got=str(error),
-                needs=f"a compressed constant as {self.course.source} has it",
+                needs=f"a compressed constant as {self.course.of(weight).source} has it",
             ) from None
 
 
@@ -127,8 +136,8 @@ class Means:
 
 def carry_out(plan: Plan, target: Target, course: Course, out: Path | None, means: Means) -> Plan:
     """Write the model with the plan's weights replaced, and give the plan with its results."""
-    assert course.dialect is not None
-    jobs, done = list(jobs_of(plan, course)), plan
+    raise_to, done = raised(plan, course), plan
+    jobs = list(jobs_of(plan, course, raise_to))
     LOGGER.info(
         "%s: %d of %d constants, %d threads", target.name, len(plan.pending), len(plan.rows), means.threads
     )
@@ -139,13 +148,13 @@ def carry_out(plan: Plan, target: Target, course: Course, out: Path | None, mean
     editing = target.editing(
         out,
         overwrite=means.overwrite,
-        raise_to=course.raised_to,
+        raise_to=raise_to,
         check=check if means.verified else None,
         resume=means.resume,
     )
     with editing as edit:
         kept = Kept(Folder(edit.kept) if edit.kept else None, means.cache)
-        entries = _stored(edit, Work(target, course, course.dialect, kept), jobs, means)
+        entries = _stored(edit, Work(target, course, kept), jobs, means)
         done = plan.update(lambda weight, entry: entries.get(weight.key, entry))
         if not done.replaced:
             raise NothingCompressed(done, target.name)
@@ -172,8 +181,8 @@ def _stored(edit: Edit, work: Work, jobs: list[Job], means: Means) -> dict[Key, 
 def _found_by(work: Work, jobs: list[Job], means: Means) -> Generator[tuple[Job, bytes | None], None, None]:
     """Each job with what an executor has found for it, if there is one."""
     if means.executor is not None:
-        legal = work.dialect.legal
-        return Sender(means.executor, work.target, legal, work.kept, means.threads).answered(jobs)
+        sender = Sender(means.executor, work.target, work.legal, work.kept, means.threads)
+        return sender.answered(jobs)
     return ((job, None) for job in jobs)
 
 

@@ -14,7 +14,10 @@ from milpass.weight import Weight
 
 @frozen
 class Inspected:
-    """A weight, the bytes it takes in the file, and its distinct bit patterns (None if not readable)."""
+    """A weight, the bytes it takes in the file, and its distinct bit patterns (None if not readable).
+
+    A model in a pipeline of models that is not looked into is one, too, of no bytes.
+    """
 
     weight: Weight
     nbytes: int
@@ -24,7 +27,8 @@ class Inspected:
 def inspect_weights(model: str | os.PathLike[str]) -> tuple[Inspected, ...]:
     """Read every floating-point constant of a model; raises `ModelError` where it cannot be read."""
     target = open_target(model)
-    return tuple(_inspected(target, weight) for weight in target.weights())
+    closed = tuple(Inspected(weight, 0, None) for weight in target.closed())
+    return tuple(_inspected(target, weight) for weight in target.weights()) + closed
 
 
 def _inspected(target: Target, weight: Weight) -> Inspected:

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from collections.abc import Iterable, Mapping
+
+from attrs import Factory, evolve, frozen
 
 from milpass.dialects import DIALECTS, RAISED, Dialect
 from milpass.entries import never
-from milpass.errors import UsageError
+from milpass.errors import UsageError, shown
 from milpass.granularity import Ungroupable
 from milpass.links import Found, are_found, links
 from milpass.plan import REASONS, Entry, Fitted, Plan, Replaced, Selected, Skipped
-from milpass.targets import Target
+from milpass.targets import Part, Target
 from milpass.weight import Weight
 
 
 @frozen
 class Course:
-    """The format that a model has, the one it is to have, and why it cannot, if so."""
+    """The format that a model has, the one it is to have, and why it cannot, if so.
+
+    That of a pipeline of models has one for each member whose weights are told, by place.
+    """
 
     source: str
     format: str
     refusal: str | None
+    members: Mapping[str, Course] = Factory(dict)
+
+    def place(self, weight: Weight) -> str:
+        """The place of the model that a weight belongs to."""
+        return weight.key.member if self.members else ""
+
+    def of(self, weight: Weight) -> Course:
+        """The course of the model that a weight belongs to."""
+        return self.members[weight.key.member] if self.members else self
 
     @property
     def dialect(self) -> Dialect | None:
@@ -48,13 +62,34 @@ def course_of(target: Target, wanted: str | None) -> Course:
     """
     if wanted is not None:
         _check_wanted(target, wanted)
-    format = wanted or RAISED.get(target.format, target.format)
-    return Course(target.format, format, _refusal(target, format))
+    courses = {place: _course(part, wanted) for place, part in target.parts().items()}
+    if courses.keys() == {""}:
+        return courses[""]
+    return Course(target.format, _together(each.format for each in courses.values()), None, courses)
 
 
-def dialect_of(target: Target) -> Dialect | None:
-    """The dialect in which the compressed constants of a model are spelled as it stands."""
-    return DIALECTS.get(target.format)
+def _course(part: Part, wanted: str | None) -> Course:
+    format = wanted or RAISED.get(part.format, part.format)
+    return Course(part.format, format, _refusal(part, format))
+
+
+def _together(formats: Iterable[str]) -> str:
+    """The formats of a pipeline of models, as a target tells its own."""
+    return " and ".join(sorted(set(formats)))
+
+
+def dialect_of(target: Target, weight: Weight) -> Dialect | None:
+    """The dialect in which a weight would be spelled in a model as it stands."""
+    parts = target.parts()
+    part = parts.get("") or parts[weight.key.member]
+    return DIALECTS.get(part.format)
+
+
+def raised(plan: Plan, course: Course) -> dict[str, str]:
+    """The places of the models that are raised, those with something stored anew, and their formats."""
+    chosen = (row.weight for row in plan.replaced)
+    places = ((course.place(weight), course.of(weight).raised_to) for weight in chosen)
+    return {place: format for place, format in places if format}
 
 
 def settle(plan: Plan, course: Course) -> Plan:
@@ -66,28 +101,34 @@ def settle(plan: Plan, course: Course) -> Plan:
         if isinstance(found, Fitted):
             return _unreplaced(weight, found)
         if isinstance(found, Replaced):
-            return _settled(weight, found, course)
+            return _settled(weight, found, course.of(weight))
         return found
 
     settled = plan.update(entry)
     for note in _notes(settled, course):
         settled = settled.note(note)
-    after = course.format if settled.replaced else course.source
-    return evolve(settled, formats=(course.source, after))
+    return evolve(settled, formats=(course.source, _format_after(settled, course)))
+
+
+def _format_after(plan: Plan, course: Course) -> str:
+    """The format of the model once the plan has been carried out."""
+    to = raised(plan, course)
+    return _together(to.get(place, each.source) for place, each in (course.members or {"": course}).items())
 
 
 def _notes(plan: Plan, course: Course) -> list[str]:
     """What happens to the model as a whole."""
     notes = _growing(plan)
-    if not plan.replaced or not course.raised_to:
-        return notes
-    notes.append(
-        f"The model is raised from {course.source} to {course.format}; every operation in it means the same "
-        "there."
-    )
-    encoded = sum(row.weight.encoded is not None for row in plan.rows)
-    if course.spells_anew and encoded:
-        notes.append(f"{encoded} constants already compressed are spelled anew for {course.format}.")
+    for place, format in raised(plan, course).items():
+        own = course.members.get(place, course)
+        model = f"The model {shown(place)!r} of the pipeline" if place else "The model"
+        notes.append(
+            f"{model} is raised from {own.source} to {format}; every operation in it means the same there."
+        )
+        weights = (row.weight for row in plan.rows if course.place(row.weight) == place)
+        encoded = sum(weight.encoded is not None for weight in weights)
+        if own.spells_anew and encoded:
+            notes.append(f"{encoded} constants already compressed are spelled anew for {format}.")
     return notes
 
 
@@ -136,20 +177,21 @@ def _unreplaced(weight: Weight, fitted: Fitted) -> Skipped:
 def _check_wanted(target: Target, wanted: str) -> None:
     if wanted not in DIALECTS:
         raise _refused(target, repr(wanted), f"one of {', '.join(DIALECTS)}")
-    releases = target.releases
-    if target.format in releases and releases.index(wanted) < releases.index(target.format):
-        raise _refused(target, f"{wanted} for a model of {target.format}", f"{target.format} or later")
+    for part in target.parts().values():
+        releases = part.releases
+        if part.format in releases and releases.index(wanted) < releases.index(part.format):
+            raise _refused(target, f"{wanted} for a model of {part.format}", f"{part.format} or later")
 
 
 def _refused(target: Target, got: str, needs: str) -> UsageError:
     return UsageError(f"target of {target.name}", who="milpass", cannot="write it", got=got, needs=needs)
 
 
-def _refusal(target: Target, format: str) -> str | None:
+def _refusal(part: Part, format: str) -> str | None:
     """Why nothing in a model can be compressed in a format."""
     if format not in DIALECTS:
         return f"milpass writes no compressed constants for {format} yet"
-    hindrance = target.hindrance(format) if target.format != format else None
-    if hindrance and target.format not in DIALECTS:
-        return f"{target.format} has no compressed constants; {hindrance}"
+    hindrance = part.hindrance(format) if part.format != format else None
+    if hindrance and part.format not in DIALECTS:
+        return f"{part.format} has no compressed constants; {hindrance}"
     return hindrance

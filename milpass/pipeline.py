@@ -88,7 +88,7 @@ class Pipeline:
         return self._plan(opened, course_of(opened, target), strict=strict)
 
     def _plan(self, target: Target, course: Course, *, strict: bool) -> Plan:
-        plan = Plan.of(target.weights())
+        plan = Plan.of((*target.weights(), *target.closed()))
         for step in self.passes:
             plan = folded(step, plan, strict=strict)
         return settle(plan, course)

@@ -18,6 +18,7 @@ from milpass.entries import (
     Result,
     Selected,
     Skipped,
+    never,
 )
 from milpass.granularity import GRANULARITIES, PerTensor
 from milpass.links import Fit
@@ -70,11 +71,16 @@ class Plan:
     @classmethod
     def of(cls, weights: tuple[Weight, ...]) -> Plan:
         """The plan before any pass."""
-        return cls(tuple(Row(weight, UNSELECTED) for weight in weights))
+        return cls(tuple(Row(weight, UNSELECTED) for weight in weights)).update(lambda _, entry: entry)
 
     def update(self, entry: Callable[[Weight, Entry], Entry]) -> Plan:
-        """The plan with each entry made anew."""
-        return evolve(self, rows=tuple(Row(row.weight, entry(row.weight, row.entry)) for row in self.rows))
+        """The plan with each entry made anew, but for those of models that are not looked into."""
+
+        def row(of: Row) -> Row:
+            closed = never(of.weight) if of.weight.closed else None
+            return Row(of.weight, closed or entry(of.weight, of.entry))
+
+        return evolve(self, rows=tuple(map(row, self.rows)))
 
     def renewed(self, weights: tuple[Weight, ...]) -> Plan:
         """The plan for the model as it stands now: entries stay with their weights, by key.
@@ -104,6 +110,11 @@ class Plan:
     def note(self, text: str) -> Plan:
         """The plan with one more note."""
         return evolve(self, notes=(*self.notes, text))
+
+    @property
+    def constants(self) -> tuple[Row, ...]:
+        """The rows of constants, without those of models that are not looked into."""
+        return tuple(row for row in self.rows if not row.weight.closed)
 
     @property
     def replaced(self) -> tuple[Row, ...]:
@@ -170,7 +181,7 @@ def cells(row: Row) -> tuple[str, ...]:
     result = entry.result if isinstance(entry, Replaced) else None
     sized = isinstance(entry, Replaced) and entry.nbytes is not None
     return (
-        weight.name,
+        weight.label,
         ", ".join(sorted({reader.op_type for reader in weight.readers})) or weight.encoded or "-",
         "x".join(map(str, weight.shape)) or "scalar",
         f"{weight.nbytes:,}",

@@ -17,10 +17,11 @@ from milpass.weight import Weight
 def read_weights(model: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     """Every fp16 and fp32 constant of a model by its name, decoded where it is stored compressed.
 
+    In a pipeline of models the place of its model stands before the name, as in "encoder/weight".
     Raises `ModelError` where the model cannot be read, `ValueError` for an encoding not known yet.
     """
     target = open_target(model)
-    return {weight.name: decoded(target, weight) for weight in target.weights()}
+    return {weight.label: decoded(target, weight) for weight in target.weights()}
 
 
 def decoded(target: Target, weight: Weight) -> NDArray[Any]:
@@ -39,7 +40,7 @@ def decoded(target: Target, weight: Weight) -> NDArray[Any]:
 
 def encoding_of(target: Target, weight: Weight) -> Encoding:
     """How a model stores a weight that is compressed; raises `ValueError` for an encoding not known yet."""
-    dialect = dialect_of(target)
+    dialect = dialect_of(target, weight)
     if dialect is None:
         raise ValueError(f"a constant compressed as {target.format} has it, which milpass does not read")
     return dialect.read(target.record(weight))

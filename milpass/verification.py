@@ -37,7 +37,7 @@ def verify(plan: Plan, source: Target, written: Target, threads: int) -> None:
     sources = {weight.key: weight for weight in source.weights()}
     copies = {weight.key: weight for weight in written.weights()}
     check = _Check(source, written, sources, copies)
-    for _ in in_order(check.row, plan.rows, threads):
+    for _ in in_order(check.row, plan.constants, threads):
         pass
 
 
@@ -92,7 +92,7 @@ class _Check:
 
     def _encoding(self, weight: Weight) -> Encoding:
         """A weight of the copy, as it stands in its file."""
-        dialect = dialect_of(self._written)
+        dialect = dialect_of(self._written, weight)
         if not weight.encoded or dialect is None:
             return Dense(weight.load())
         try:
@@ -149,7 +149,7 @@ def _same_bytes(left: NDArray[Any], right: NDArray[Any]) -> bool:
 
 def _failed(weight: Weight, got: str, needs: str) -> VerificationError:
     return VerificationError(
-        weight.name,
+        weight.label,
         who="milpass",
         cannot="confirm what it wrote",
         got=got,

@@ -30,6 +30,11 @@ class Key:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def member(self) -> str:
+        """The place of its model in a pipeline of models, which stands before the function; else ""."""
+        return self.function.rpartition("/")[0]
+
 
 @frozen(order=True)
 class Source:
@@ -69,7 +74,8 @@ class Weight:
     where the container allows one).  `encoded` names the operation that stores it already compressed,
     `nested` those whose results that one takes, outermost first;
     `barred` is the reason why nothing compressed may stand in its place; `modules` are the modules of the
-    source that use it, None where its home keeps no record of them.
+    source that use it, None where its home keeps no record of them.  `closed` stands for a whole member of a
+    pipeline of models that is not looked into.
     """
 
     key: Key
@@ -81,6 +87,7 @@ class Weight:
     nested: tuple[str, ...] = ()
     barred: str | None = None
     modules: frozenset[str] | None = None
+    closed: bool = False
     _load: Callable[[], NDArray[Any]] | None = field(default=None, eq=False, repr=False)
     _graph: Callable[[], Graph] | None = field(default=None, eq=False, repr=False)
 
@@ -88,6 +95,11 @@ class Weight:
     def name(self) -> str:
         """The constant's output name, by which its readers know it."""
         return self.key.name
+
+    @property
+    def label(self) -> str:
+        """Its name; in a pipeline of models after the place of its model, as in "encoder/weight"."""
+        return f"{self.key.member}/{self.name}" if self.key.member else self.name
 
     @property
     def rank(self) -> int:

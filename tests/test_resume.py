@@ -91,6 +91,9 @@ def test_a_killed_run_is_resumed(server: Server, source: Path, tmp_path: Path, l
     for step in steps:
         shutil.rmtree(out, ignore_errors=True)
         ended = server.run(arguments=command, folder=str(out.parent), step=step, signal=signal.SIGKILL)
+        if ended.code == 0:  # its threads took another turn, and fewer steps
+            assert step > whole.steps - 10, ended
+            continue
         assert ended.code == -signal.SIGKILL, ended
         finished = len(kept(out))
         seen.add(finished)

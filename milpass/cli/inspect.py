@@ -30,17 +30,17 @@ def inspect(model: Path, as_json: bool) -> None:
         click.echo(json.dumps(_data(model, found), indent=1))
         return
     show_table(HEADINGS, [_cells(each, total) for each in found])
-    click.echo(f"{len(found)} constants, {total:,} bytes")
+    click.echo(f"{sum(not each.weight.closed for each in found)} constants, {total:,} bytes")
 
 
 def _cells(each: Inspected, total: int) -> tuple[str, ...]:
     weight = each.weight
     return (
-        weight.name,
+        weight.label,
         ", ".join(sorted({reader.op_type for reader in weight.readers})) or "-",
         "x".join(map(str, weight.shape)) or "scalar",
         weight.dtype,
-        f"{each.nbytes:,}",
+        "?" if weight.closed else f"{each.nbytes:,}",
         "?" if each.distinct is None else f"{each.distinct:,}",
         f"{100 * each.nbytes / total:.1f}%" if total else "",
         weight.encoded or "const",

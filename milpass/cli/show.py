@@ -37,7 +37,7 @@ def show_plan(plan: Plan, *, everything: bool, written: Path | None) -> None:
     """Print the chosen weights, or all, then the reasons of the others, notes, and the sum."""
     show_rows(plan, everything=everything)
     verb = f"wrote {shown(str(written))}" if written else "would write"
-    click.echo(f"{verb}: {len(plan.replaced)} of {len(plan.rows)} constants {_done(plan)}")
+    click.echo(f"{verb}: {len(plan.replaced)} of {len(plan.constants)} constants {_done(plan)}")
 
 
 def _done(plan: Plan) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import closing
 from typing import Any, TypeAlias
@@ -20,6 +20,7 @@ from milpass.remote.tasks import answer_size, task_of
 from milpass.remote.worker import Task, search
 from milpass.scheduling import in_order
 from milpass.targets import Target
+from milpass.weight import Weight
 
 # Tasks that are begun before the first of them is waited for, and bytes of what they may find.
 MOST_TASKS = 256
@@ -49,7 +50,7 @@ class Sender:
 
     executor: Executor
     target: Target
-    legal: Mapping[str, Sequence[int]]
+    legal: Callable[[Weight], Mapping[str, Sequence[int]]]
     kept: Kept
     threads: int
 
@@ -65,10 +66,11 @@ class Sender:
                 yield job, None if future is None else self._answer(job, future)
 
     def _task(self, job: Job) -> Task | None:
-        task = task_of(self.target, job, self.legal)
+        legal = self.legal(job.weight)
+        task = task_of(self.target, job, legal)
         if task is None or not self.kept:
             return task
-        chain = Chain(Composition(job.weight, self.legal), job.fits, job.weight.load())
+        chain = Chain(Composition(job.weight, legal), job.fits, job.weight.load())
         return task if self.kept.get(key_of(chain)) is None else None
 
     def _begun(self, asked: Iterator[tuple[Job, Task | None]]) -> Generator[_Begun, None, None]:

@@ -37,6 +37,12 @@ def names(weight: Weight) -> set[str]:
     return given | set(map(exported, given))
 
 
+def placed(weight: Weight, pattern: str) -> set[str]:
+    """The names after the place of the weight's model in a pipeline of models, if a pattern may mean it."""
+    member = weight.key.member
+    return {f"{member}/{each}" for each in names(weight)} if member and "/" in pattern else set()
+
+
 def exported(text: str) -> str:
     """A name as converters export it: whatever is no letter, digit or underscore becomes an underscore."""
     return re.sub(r"[^A-Za-z0-9_]", "_", text)
@@ -87,15 +93,17 @@ class name(Glob):
     """Constants whose name matches the glob, in the source's spelling or the exported one.
 
     A converter makes `layers_0_weight` of `layers.0.weight`, and in fp16 `layers_0_weight_to_fp16`:
-    each of the three matches.
+    each of the three matches.  In a pipeline of models `encoder/*` matches all constants of its model
+    `encoder`.
     """
 
     def texts(self, weight: Weight) -> set[str]:
-        return names(weight)
+        return names(weight) | placed(weight, self.pattern)
 
     def holds(self, weight: Weight) -> bool:
-        exported = self.pattern.replace(".", "_").replace("/", "_")
-        return any(fnmatchcase(n, p) for n in names(weight) for p in {self.pattern, exported})
+        undotted = self.pattern.replace(".", "_")
+        patterns = {self.pattern, undotted, undotted.replace("/", "_")}
+        return any(fnmatchcase(n, p) for n in self.texts(weight) for p in patterns)
 
 
 @word
@@ -104,6 +112,7 @@ class matches(Pattern):
     r"""Constants in whose name the regular expression is found, anywhere unless anchored by `^` and `$`.
 
     The name is the exported one: `layers.\d+.weight` finds `layers_0_weight` and `layers_0_weight_to_fp16`.
+    In a pipeline of models an expression with a slash may ask for the model, too, as in `^encoder/`.
     """
 
     pattern: str = field(validator=_check_expression)
@@ -113,7 +122,7 @@ class matches(Pattern):
         return re.compile(self.pattern)
 
     def texts(self, weight: Weight) -> set[str]:
-        return names(weight)
+        return names(weight) | placed(weight, self.pattern)
 
     def holds(self, weight: Weight) -> bool:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from milpass.errors import ModelError, UsageError
-from milpass.targets.base import Check, Edit, Target
+from milpass.targets.base import Check, Edit, Part, Target
 from milpass.targets.mlpackage import LoadedModel, Package, is_loaded_model
 from milpass.targets.program import ProgramTarget, is_program
 
@@ -43,4 +43,4 @@ def _unreadable(model: str | os.PathLike[str], got: str, needs: str) -> ModelErr
     return ModelError(os.fsdecode(model), who="milpass", cannot="read the model", got=got, needs=needs)
 
 
-__all__ = ["Check", "Edit", "Target", "open_target"]
+__all__ = ["Check", "Edit", "Part", "Target", "open_target"]

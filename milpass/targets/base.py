@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -30,6 +30,21 @@ class Edit(Protocol):
 Check: TypeAlias = Callable[["Target", "Target"], None]
 
 
+class Part(Protocol):
+    """What has one format: a model alone, or a member of a pipeline of models."""
+
+    @property
+    def format(self) -> str:
+        """The name of its format, by which the pipeline finds the dialect."""
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """The formats that its container can have, oldest first."""
+
+    def hindrance(self, format: str) -> str | None:
+        """Why it cannot be raised to a format, None where it can."""
+
+
 class Target(Protocol):
     """One opened model."""
 
@@ -39,11 +54,13 @@ class Target(Protocol):
 
     @property
     def format(self) -> str:
-        """The name of its format, by which the pipeline finds the dialect."""
+        """The name of its format; of a pipeline of models those of its members."""
 
-    @property
-    def releases(self) -> tuple[str, ...]:
-        """The formats that its container can have, oldest first."""
+    def parts(self) -> Mapping[str, Part]:
+        """The models in it whose weights it tells, by place (`Weight.member`); "" is that of one alone."""
+
+    def closed(self) -> tuple[Weight, ...]:
+        """The models in it that it does not look into: one `Weight` each, `closed`, without elements."""
 
     def weights(self) -> tuple[Weight, ...]:
         """Every floating-point constant, in program order; reads no values."""
@@ -63,9 +80,6 @@ class Target(Protocol):
         None where they lie in no file, or compressed.
         """
 
-    def hindrance(self, format: str) -> str | None:
-        """Why the model cannot be raised to a format, None where it can."""
-
     def destination(self, out: Path | None) -> Path | None:
         """Where the result goes, None where the model is edited in place.
 
@@ -80,12 +94,13 @@ class Target(Protocol):
         out: Path | None,
         *,
         overwrite: bool,
-        raise_to: str | None,
+        raise_to: Mapping[str, str],
         check: Check | None = None,
         resume: bool = False,
     ) -> AbstractContextManager[Edit]:
         """Write a copy of the model to `out`, or edit it: whole at the end of the context or not at all.
 
+        `raise_to` gives the places of the parts that are raised, and the formats that they get.
         `check` looks at the source, opened anew, and at a copy that is written, before that takes its place.
         With `resume` what an ended run has kept beside `out` is kept until the copy is there.
         """

@@ -64,6 +64,17 @@ def program_format(program: Any) -> str:
     return " and ".join(opsets)
 
 
+def hindrance(program: Any, op_types: set[str], format: str) -> str | None:
+    """Why a program with operations of these types cannot be raised to a later format, None where it can."""
+    source = program_format(program)
+    if source not in OPSETS:
+        return f"{source} is no release that milpass knows"
+    if any(len(each.block_specializations) > 1 for each in program.functions.values()):
+        return "the model has functions of several opsets"
+    ops = sorted(op_types & redefined(source, format))
+    return f"{format} defines anew {', '.join(ops)}, which the model uses" if ops else None
+
+
 def raise_to(model: Any, format: str) -> None:
     """Make the model one of a later format, its operations as they are."""
     version, opset = OPSETS[format]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from milpass.targets.opsets import OPSETS
+from milpass.targets.base import Part
 from milpass.targets.survey import Survey
 from milpass.weight import Weight
 
@@ -21,10 +21,13 @@ class Surveyed(ABC):
 
     _survey: Survey
 
-    @property
-    def releases(self) -> tuple[str, ...]:
-        """The formats of ML Programs, oldest first."""
-        return tuple(OPSETS)
+    @abstractmethod
+    def parts(self) -> Mapping[str, Part]:
+        """The models in it, by place."""
+
+    def closed(self) -> tuple[Weight, ...]:
+        """The models in it that are not looked into."""
+        return ()
 
     def weights(self) -> tuple[Weight, ...]:
         """Every floating-point constant, in program order; reads no values."""

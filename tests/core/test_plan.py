@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from math import inf
 from pathlib import Path
@@ -52,6 +53,12 @@ class FakeTarget:
     def weights(self) -> tuple[Weight, ...]:
         raise AssertionError("the plan has them")
 
+    def parts(self) -> dict[str, FakeTarget]:
+        return {"": self}
+
+    def closed(self) -> tuple[Weight, ...]:
+        return ()
+
     def record(self, weight: Weight) -> Record:
         raise AssertionError("planning reads nothing")
 
@@ -72,7 +79,7 @@ class FakeTarget:
         raise AssertionError("planning gives a plan")
 
     def editing(
-        self, out: Path | None, *, overwrite: bool, raise_to: str | None
+        self, out: Path | None, *, overwrite: bool, raise_to: Mapping[str, str]
     ) -> AbstractContextManager[Edit]:
         raise AssertionError("planning writes nothing")
 

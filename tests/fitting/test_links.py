@@ -169,6 +169,9 @@ def test_ios16_stores_a_zero_point_with_each_scale(name: str, nbytes: int) -> No
         format = name
         releases = tuple(DIALECTS)
 
+        def parts(self) -> dict[str, Target]:
+            return {"": self}
+
     plan = Plan((Row(weight, Replaced((fit,))),))
     (row,) = settle(plan, course_of(Target(), None)).rows  # type: ignore[arg-type]
     assert isinstance(row.entry, Replaced) and row.entry.nbytes == nbytes

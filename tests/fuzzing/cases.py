@@ -23,6 +23,7 @@ from milpass.targets import Target, open_target
 from milpass.weight import Key, Weight
 from tests.fuzzing.messages import damaged_message
 from tests.fuzzing.octets import damaged_blobs, damaged_bytes, damaged_values
+from tests.fuzzing.pipelines import in_pipeline
 from tests.fuzzing.programs import damaged_program, damaged_types, spliced
 from tests.fuzzing.samples import Sample, samples
 from tests.packages import digest
@@ -51,6 +52,8 @@ PIPELINES = (
     "decompress()",
     "decompress()",
 )
+# How often a model is put into a pipeline of models.
+IN_PIPELINE = 0.1
 TARGETS = (None, None, None, None, "iOS18", "iOS16")
 
 
@@ -68,6 +71,9 @@ class Case:
             # no message may be left to the second, or one that is too deep
             with suppress(MilpassError, DecodeError, EncodeError):
                 sample = damage(sample, random)
+        if random.random() < IN_PIPELINE:
+            with suppress(MilpassError, DecodeError, EncodeError):
+                sample = in_pipeline(sample, random)
         sample.write(folder)
         return random
 

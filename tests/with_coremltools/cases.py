@@ -33,14 +33,14 @@ def program(body: Callable[..., Any], *shapes: tuple[int, ...], release: Any) ->
 
 def convolution(release: Any) -> Any:
     def body(x: Any) -> Any:
-        return mb.conv(x=x, weight=values(16, 4, 3, 3), bias=values(16), name="out")
+        return mb.conv(x=x, weight=named("out_weight", 16, 4, 3, 3), bias=named("out_bias", 16), name="out")
 
     return program(body, (1, 4, 8, 8), release=release)
 
 
 def transposed_convolution(release: Any) -> Any:
     def body(x: Any) -> Any:
-        return mb.conv_transpose(x=x, weight=values(4, 16, 3, 3), name="out")
+        return mb.conv_transpose(x=x, weight=named("out_weight", 4, 16, 3, 3), name="out")
 
     return program(body, (1, 4, 8, 8), release=release)
 
@@ -56,9 +56,11 @@ def linear(release: Any) -> Any:
 
 def attention(release: Any) -> Any:
     def body(x: Any) -> Any:
-        query, key, value = (mb.linear(x=x, weight=values(16, 16), name=name) for name in "qkv")
+        query, key, value = (
+            mb.linear(x=x, weight=named(f"{name}_weight", 16, 16), name=name) for name in "qkv"
+        )
         scores = mb.softmax(x=mb.matmul(x=query, y=key, transpose_y=True), axis=-1)
-        return mb.linear(x=mb.matmul(x=scores, y=value), weight=values(16, 16), name="out")
+        return mb.linear(x=mb.matmul(x=scores, y=value), weight=named("out_weight", 16, 16), name="out")
 
     return program(body, (1, 6, 16), release=release)
 
@@ -70,9 +72,9 @@ def recurrent(release: Any) -> Any:
             x=x,
             initial_h=state,
             initial_c=state,
-            weight_ih=values(32, 16),
-            weight_hh=values(32, 8),
-            bias=values(32),
+            weight_ih=named("weight_ih", 32, 16),
+            weight_hh=named("weight_hh", 32, 8),
+            bias=named("bias", 32),
             direction="forward",
             name="out",
         )[0]
@@ -84,7 +86,7 @@ def tied(release: Any) -> Any:
     """An embedding table that is the output projection, too."""
 
     def body(ids: Any) -> Any:
-        table = mb.const(val=values(40, 16), name="table")
+        table = named("table", 40, 16)
         rows = mb.gather(x=table, indices=mb.cast(x=ids, dtype="int32"), axis=0)
         return mb.matmul(x=rows, y=table, transpose_y=True, name="out")
 
@@ -95,12 +97,12 @@ def branches(release: Any) -> Any:
     """Weights in the blocks of a cond, and one outside that a branch uses."""
 
     def body(x: Any) -> Any:
-        outer = mb.const(val=values(16, 16), name="outer")
+        outer = named("outer", 16, 16)
         positive = mb.greater(x=mb.reduce_sum(x=x, axes=[0, 1], keep_dims=False), y=0.0)
         return mb.cond(
             pred=positive,
             _true_fn=lambda: mb.matmul(x=x, y=outer, name="taken"),
-            _false_fn=lambda: mb.matmul(x=x, y=values(16, 16), name="other"),
+            _false_fn=lambda: mb.matmul(x=x, y=named("inner", 16, 16), name="other"),
             name="out",
         )
 
@@ -113,7 +115,7 @@ def loop(release: Any) -> Any:
     def body(x: Any) -> Any:
         found = mb.while_loop(
             _cond=lambda i, a: mb.less(x=i, y=3.0),
-            _body=lambda i, a: (mb.add(x=i, y=1.0), mb.matmul(x=a, y=values(16, 16), name="step")),
+            _body=lambda i, a: (mb.add(x=i, y=1.0), mb.matmul(x=a, y=named("inner", 16, 16), name="step")),
             loop_vars=(mb.reduce_max(x=x, axes=[0, 1], keep_dims=False), x),
             name="loop",
         )
@@ -144,7 +146,7 @@ def barred(release: Any) -> Any:
 
     def body(x: Any) -> Any:
         slope = mb.prelu(x=x, alpha=named("alpha", 16), name="slope")
-        scaled = mb.mul(x=slope, y=values(1, 16, 1, 1), name="scaled")
+        scaled = mb.mul(x=slope, y=named("factor", 1, 16, 1, 1), name="scaled")
         return scaled, named("result", 4, 4)
 
     return program(body, (1, 16, 3, 3), release=release)
@@ -168,7 +170,9 @@ def compressed_already(release: Any) -> Any:
             packed = (flat[:, 0] | flat[:, 1] << 4).astype(np.uint8)
             shape = np.array([16, 16], np.uint32)
             made = mb.constexpr_lut_to_dense(indices=packed, lut=entries, shape=shape, name="palettized")
-        return mb.linear(x=mb.linear(x=x, weight=made, name="first"), weight=values(16, 16), name="out")
+        return mb.linear(
+            x=mb.linear(x=x, weight=made, name="first"), weight=named("out_weight", 16, 16), name="out"
+        )
 
     return program(body, (1, 16), release=release)
 
@@ -177,7 +181,7 @@ def flexible(release: Any) -> Any:
     from coremltools.converters.mil.mil import get_new_symbol
 
     def body(x: Any) -> Any:
-        return mb.linear(x=x, weight=values(32, 16), name="out")
+        return mb.linear(x=x, weight=named("out_weight", 32, 16), name="out")
 
     return program(body, (get_new_symbol(), 16), release=release)
 

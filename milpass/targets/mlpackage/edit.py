@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,10 +13,10 @@ from milpass.paging import in_parts
 from milpass.records import Record, Value
 from milpass.targets.mlpackage.blobs import BlobFile, BlobWriter
 from milpass.targets.mlpackage.layout import WEIGHTS, Layout
+from milpass.targets.mlpackage.members import Member
 from milpass.targets.mlpackage.operations import Operands, built, rebuild, stored_operands
 from milpass.targets.mlpackage.survey import ProgramSurvey
 from milpass.targets.mlpackage.values import to_text
-from milpass.targets.opsets import raise_to
 from milpass.targets.survey import Operation
 from milpass.weight import Source, Weight
 
@@ -32,6 +32,7 @@ class PackageEdit:
         folder: Path,
         layout: Layout,
         model: Any,
+        programs: tuple[Member, ...],
         survey: ProgramSurvey,
         opened: Callable[[str], BlobFile],
         kept: Path | None,
@@ -40,6 +41,7 @@ class PackageEdit:
         self._folder = folder
         self._layout = layout
         self._model = model
+        self._programs = programs
         self._opened = opened
         self._ops = {definition.key: definition.op for definition in survey.definitions}
         self._names = {(key.function, key.name) for key in self._ops}
@@ -88,13 +90,14 @@ class PackageEdit:
 
         return free
 
-    def finish(self, raise_to_format: str | None) -> None:
+    def finish(self, raise_to: Mapping[str, str]) -> None:
         """Copy what has not been copied, and write the model file last."""
         while self._waiting:
             self._copy(self._waiting.pop())
-        rebuild(self._model.mlProgram, self._before, self._gone)
-        if raise_to_format:
-            raise_to(self._model, raise_to_format)
+        for each in self._programs:
+            rebuild(each.model.mlProgram, self._before, self._gone)
+            if each.place in raise_to:
+                each.raise_to(raise_to[each.place])
         rewritten = {self._layout.weight_file(name) for name in self._writers}
         for file in self._layout.files():
             if file not in rewritten | {self._layout.model}:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,17 +12,17 @@ from numpy.typing import NDArray
 
 from milpass.errors import ModelError, UsageError
 from milpass.records import Record, Result, Value
-from milpass.targets.base import Check
+from milpass.targets.base import Check, Part
 from milpass.targets.mlpackage.blobs import BlobFile
 from milpass.targets.mlpackage.destination import destination, is_temporary
 from milpass.targets.mlpackage.edit import PackageEdit
 from milpass.targets.mlpackage.layout import Layout, unreadable
+from milpass.targets.mlpackage.members import PARTS, PROGRAM, members_of
 from milpass.targets.mlpackage.moving import syncing
 from milpass.targets.mlpackage.soundness import unsound_constants, unsound_functions
 from milpass.targets.mlpackage.survey import ProgramSurvey
 from milpass.targets.mlpackage.unchanged import InputFiles
 from milpass.targets.mlpackage.values import from_blob, from_immediate, tensor_type
-from milpass.targets.opsets import program_format, redefined
 from milpass.targets.protobuf import parse_model
 from milpass.targets.storage import FLOATS
 from milpass.targets.survey import Definition, Operation
@@ -38,8 +39,11 @@ class Package(Surveyed):
         self._layout = layout
         self._inputs = inputs or InputFiles()
         self._model = model
+        self._members = members_of(model)
         self._check_kind()
-        self._survey = ProgramSurvey.of(self._model.mlProgram)
+        self._programs = tuple(each for each in self._members if each.kind == PROGRAM)
+        self._check_functions()
+        self._survey = ProgramSurvey.of({each.prefix: each.model.mlProgram for each in self._programs})
         self._files: dict[str, BlobFile] = {}
         self._encoded: dict[Key, Operation] = {}
         self._check_structure()
@@ -55,16 +59,21 @@ class Package(Surveyed):
         return cls(layout, parse_model(layout.model_bytes(), str(path)), inputs)
 
     def _check_kind(self) -> None:
-        kind = self._model.WhichOneof("Type")
-        if kind is None:
-            raise unreadable(self._layout.root, "an empty model", "an ML Program")
-        if kind != "mlProgram":
-            raise unreadable(self._layout.root, f"a {kind}", "an ML Program")
-        if self._model.isUpdatable:
+        needs = "an ML Program, or a pipeline of models"
+        if not self._members or not all(each.kind for each in self._members):
+            raise unreadable(self._layout.root, "an empty model", needs)
+        if self._members[0].model is self._model and self._members[0].kind != PROGRAM:
+            raise unreadable(self._layout.root, f"a {self._members[0].kind}", needs)
+        if any(model.isUpdatable for each in self._members for model in (*each.around, each.model)):
             raise unreadable(self._layout.root, "an updatable model", "one that is not")
 
+    def _check_functions(self) -> None:
+        for each in self._programs:
+            if found := unsound_functions(each.model.mlProgram, alone=not each.around):
+                raise unreadable(self._layout.root, found, "a sound ML Program")
+
     def _check_structure(self) -> None:
-        if found := unsound_functions(self._model.mlProgram) or unsound_constants(self._survey):
+        if found := unsound_constants(self._survey):
             raise unreadable(self._layout.root, found, "a sound ML Program")
         for name in sorted({source.file for source in self._survey.blobs}):
             self._file(name).check(each.offset for each in self._survey.blobs if each.file == name)
@@ -81,8 +90,8 @@ class Package(Surveyed):
 
     @property
     def format(self) -> str:
-        """The operating system release whose opset the program uses."""
-        return program_format(self._model.mlProgram)
+        """The operating system release whose opset the program uses, or those of a pipeline's programs."""
+        return " and ".join(sorted({part.format for part in self.parts().values()}))
 
     def stored_at(self, weight: Weight) -> tuple[Path, int] | None:
         """Where the values of a weight lie, None where they are immediate or compressed."""
@@ -92,14 +101,18 @@ class Package(Surveyed):
         blob = self._reading(name).blob(weight.source.offset)
         return (self.path / self._layout.weight_file(name)).absolute(), blob.end - blob.data.nbytes
 
-    def hindrance(self, format: str) -> str | None:
-        """The operation types that a later format defines anew, itself or one on the way to it."""
-        if self.format not in self.releases:
-            return f"{self.format} is no release that milpass knows"
-        if any(len(each.block_specializations) > 1 for each in self._model.mlProgram.functions.values()):
-            return "the model has functions of several opsets"
-        ops = sorted(self._survey.op_types & redefined(self.format, format))
-        return f"{format} defines anew {', '.join(ops)}, which the model uses" if ops else None
+    def parts(self) -> Mapping[str, Part]:
+        """The models that are looked into, by place."""
+        return self._parts
+
+    @cached_property
+    def _parts(self) -> dict[str, Part]:
+        read = (each for each in self._members if each.kind in PARTS)
+        return {each.place: PARTS[each.kind](each, self._survey) for each in read}
+
+    def closed(self) -> tuple[Weight, ...]:
+        """The members of a pipeline that are not looked into."""
+        return tuple(each.closed(self.graph) for each in self._members if each.kind not in PARTS)
 
     def result(self, out: Path | None) -> Any:
         """The path of the copy that was written."""
@@ -170,14 +183,16 @@ class Package(Surveyed):
         out: Path | None,
         *,
         overwrite: bool,
-        raise_to: str | None,
+        raise_to: Mapping[str, str],
         check: Check | None = None,
         resume: bool = False,
     ) -> Iterator[PackageEdit]:
         """Write a copy of the package to `out`; the opened package can be edited once."""
         assert out is not None
         with destination(out, source=self.path, overwrite=overwrite, resume=resume) as (folder, kept):
-            edit = PackageEdit(folder, self._layout, self._model, self._survey, self._reading, kept)
+            edit = PackageEdit(
+                folder, self._layout, self._model, self._programs, self._survey, self._reading, kept
+            )
             with edit:
                 yield edit
                 edit.finish(raise_to)

@@ -9,13 +9,19 @@ from milpass.targets.survey import Survey
 
 # Core ML's own chains have three links.
 MAX_NESTING = 8
-# protobuf reads 100 messages one inside another; what is compressed has a few more than a plain constant.
+# protobuf reads 100 messages one inside another: a block takes two, a pipeline around a program three; what
+# is compressed has a few more than a plain constant.
 MAX_BLOCKS = 40
 
 
-def unsound_functions(program: Any) -> str | None:
-    """A function without the block that it runs, in words; None where there is none."""
+def unsound_functions(program: Any, *, alone: bool) -> str | None:
+    """A function without the block that it runs, in words; None where there is none.
+
+    In a pipeline, where the program is not `alone`, a slash would make its name that of another member's.
+    """
     for name in sorted(program.functions):
+        if "/" in name and not alone:
+            return f"a function named {name!r} in a pipeline"
         function = program.functions[name]
         if function.opset not in function.block_specializations:
             return f"function {name!r} without a block for its opset {function.opset!r}"
@@ -27,7 +33,7 @@ def unsound_constants(survey: Survey) -> str | None:
     keys = Counter(definition.key for definition in survey.definitions)
     depths: dict[int, int] = {}
     for op in survey.operations:
-        if len(op.at.block) > MAX_BLOCKS:
+        if len(op.at.block) + 2 * op.at.function.count("/") > MAX_BLOCKS:
             return f"blocks one inside another, more than {MAX_BLOCKS} deep"
         if not (op.type == "const" or op.decompresses):
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -33,17 +33,21 @@ class ProgramSurvey(Survey):
     blobs: dict[Source, list[Stored]] = field(factory=lambda: defaultdict(list))
 
     @classmethod
-    def of(cls, program: Any) -> ProgramSurvey:
-        """Walk every function and every block of it."""
+    def of(cls, programs: Mapping[str, Any]) -> ProgramSurvey:
+        """Walk every function and every block of programs, by what stands before their functions' names."""
         survey = cls()
-        survey._note_blobs(program.attributes.values())
-        for name, function in sorted(program.functions.items()):  # maps have no order of their own
-            survey._note_blobs(function.attributes.values())
-            inputs: Scope = ChainMap({each.name: None for each in function.inputs})
-            for opset, block in sorted(function.block_specializations.items()):
-                several = len(function.block_specializations) > 1
-                survey._block(block, Key(name, (opset,) if several else (), ""), inputs, None)
+        for prefix, program in programs.items():
+            survey._note_blobs(program.attributes.values())
+            for name, function in sorted(program.functions.items()):  # maps have no order of their own
+                survey._function(f"{prefix}{name}", function)
         return survey
+
+    def _function(self, name: str, function: Any) -> None:
+        self._note_blobs(function.attributes.values())
+        inputs: Scope = ChainMap({each.name: None for each in function.inputs})
+        for opset, block in sorted(function.block_specializations.items()):
+            several = len(function.block_specializations) > 1
+            self._block(block, Key(name, (opset,) if several else (), ""), inputs, None)
 
     def _block(self, block: Any, place: Key, outer: Scope, owner: Operation | None) -> None:
         scope = outer.new_child({parameter.name: owner for parameter in block.inputs})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from milpass.errors import UsageError
 from milpass.records import Record
-from milpass.targets.base import Check
+from milpass.targets.base import Check, Part
 from milpass.targets.opsets import OPSETS
 from milpass.targets.program.edit import ProgramEdit
 from milpass.targets.program.values import record_of, tensor_type, values_of
@@ -50,6 +50,15 @@ class ProgramTarget(Surveyed):
         versions = {int(function.opset_version) for function in self._program.functions.values()}
         return " and ".join(map(_release, sorted(versions)))
 
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """The formats of ML Programs, oldest first."""
+        return tuple(OPSETS)
+
+    def parts(self) -> Mapping[str, Part]:
+        """The program alone."""
+        return {"": self}
+
     def hindrance(self, format: str) -> str | None:
         """A program is not raised: the conversion chose its operations for the release that it has."""
         passed = f"pass minimum_deployment_target=ct.target.{format} to the conversion"
@@ -83,7 +92,7 @@ class ProgramTarget(Surveyed):
         out: Path | None,
         *,
         overwrite: bool,
-        raise_to: str | None,
+        raise_to: Mapping[str, str],
         check: Check | None = None,
         resume: bool = False,
     ) -> Iterator[ProgramEdit]:
