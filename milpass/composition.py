@@ -23,10 +23,14 @@ from milpass.weight import Weight
 
 @frozen(eq=False)
 class Composition:
-    """How one weight is fitted; `legal`: kind of encoding -> the numbers of bits that the format can say."""
+    """How one weight is fitted; `legal`: kind of encoding -> the numbers of bits that the format can say.
+
+    `has_biases` says that the format has biases with scales, not zero points.
+    """
 
     weight: Weight
     legal: Mapping[str, Sequence[int]]
+    has_biases: bool = False
     _costs: dict[int, NDArray[np.float64]] = field(factory=dict, init=False)
 
     def fitted(self, fits: Sequence[Fit], array: NDArray[Any], found: Encoding | None = None) -> FittedWeight:
@@ -72,7 +76,13 @@ class Composition:
         groups = fit.granularity.groups(shape, self.weight.channels)
         axis = vector_axis(fit, shape, groups, self.weight.channels)
         costs = self._importance(fit, shape)
-        return Terms(self.legal[fit.encoding], groups, importance=costs, vector_axis=axis)
+        return Terms(
+            self.legal[fit.encoding],
+            groups,
+            importance=costs,
+            vector_axis=axis,
+            has_biases=self.has_biases,
+        )
 
     def _importance(self, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
         """What an error in each element costs, where a fit tells; a user's function is called once."""

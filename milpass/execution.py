@@ -80,11 +80,14 @@ class Work:
         try:
             found = self._found(weight) if weight.encoded else None
             array = found.decode() if found else weight.load()
-            return Composition(weight, self.dialect.legal).fitted(entry.fits, array, found)
+            return self._composition(weight).fitted(entry.fits, array, found)
         except Mistake as mistake:
             raise UsageError(
                 weight.name, who=mistake.who, cannot="fit it", got=mistake.got, needs=mistake.needs
             ) from mistake.__cause__
+
+    def _composition(self, weight: Weight) -> Composition:
+        return Composition(weight, self.dialect.legal, has_biases=self.dialect.has_biases)
 
     def _spelled_anew(self, weight: Weight) -> Record:
         return self.dialect.spell(self._found(weight))

@@ -134,9 +134,10 @@ def _unreplaced(weight: Weight, fitted: Fitted) -> Skipped:
 
 
 def _check_wanted(target: Target, wanted: str) -> None:
-    if wanted not in DIALECTS:
-        raise _refused(target, repr(wanted), f"one of {', '.join(DIALECTS)}")
     releases = target.releases
+    if wanted not in DIALECTS or wanted not in releases:
+        known = [name for name in DIALECTS if name in releases]
+        raise _refused(target, repr(wanted), f"one of {', '.join(known)}")
     if target.format in releases and releases.index(wanted) < releases.index(target.format):
         raise _refused(target, f"{wanted} for a model of {target.format}", f"{target.format} or later")
 

@@ -18,16 +18,19 @@ def _same_or_none(left: NDArray[Any] | None, right: NDArray[Any] | None) -> bool
 
 @frozen
 class Affine(Encoding):
-    """w = scale * (inner - offset), computed in the dtype of the scale.
+    """w = scale * (inner - offset), or scale * inner + bias, computed in the dtype of the scale.
 
     `scale` and `offset` have the weight's rank and one shape, each length a divisor of the weight's: so many
-    blocks lie along each axis.  `offset` is None (zero), of the inner's dtype, or floating-point.
-    Source: `constexpr_affine_dequantize` (iOS16) and `constexpr_blockwise_shift_scale` (iOS18) of Core ML.
+    blocks lie along each axis.  `offset` is None (zero), of the inner's dtype, or floating-point; `bias`, of
+    the scale's shape and dtype, is what neural networks have in its place: a scale may be zero beside it.
+    Source: `constexpr_affine_dequantize` (iOS16) and `constexpr_blockwise_shift_scale` (iOS18) of Core ML;
+    `LinearQuantizationParams` of its neural networks.
     """
 
     inner: Encoding
     scale: NDArray[Any] = field(eq=cmp_using(eq=same_bits))
     offset: NDArray[Any] | None = field(default=None, eq=cmp_using(eq=_same_or_none))
+    bias: NDArray[Any] | None = field(default=None, eq=cmp_using(eq=_same_or_none))
     kind: ClassVar[str] = "affine"
 
     @property
@@ -42,6 +45,8 @@ class Affine(Encoding):
             if self.offset is not None:
                 values = values - self._spread(self.offset).astype(values.dtype)
             decoded: NDArray[Any] = self._spread(self.scale) * values
+            if self.bias is not None:
+                decoded = decoded + self._spread(self.bias)
         return decoded
 
     def _spread(self, parameters: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Whole numbers between the least and the greatest value of each group, with a zero point."""
+"""Whole numbers between the least and the greatest value of each group, with a zero point or a bias."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
+from milpass.fitting.numbers.biased import fit_biased
 from milpass.fitting.numbers.quantization import Grid, spanning
 from milpass.fitting.numbers.ranges import fit_grid
 
@@ -15,7 +16,9 @@ NBITS = "given"
 
 
 def fit(array: NDArray[Any], options: AffineOptions, terms: Terms) -> FittedWeight:
-    """Fit a scale and a zero point to each group; zero stays exactly zero."""
+    """Fit a scale and a zero point to each group, so that zero stays exactly zero; or a scale and a bias."""
+    if terms.has_biases:
+        return fit_biased(array, options, terms)
     return fit_grid(array, options, terms, _grid)
 
 

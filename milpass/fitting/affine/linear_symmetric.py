@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
+from milpass.fitting.numbers.biased import Unsigned, with_bias
 from milpass.fitting.numbers.quantization import Grid, spanning
 from milpass.fitting.numbers.ranges import fit_grid
 
@@ -16,6 +17,8 @@ NBITS = "given"
 
 def fit(array: NDArray[Any], options: AffineOptions, terms: Terms) -> FittedWeight:
     """Fit a scale to each group; the lowest code is left out, so that both signs reach as far."""
+    if terms.has_biases:
+        return with_bias(array, fit_grid(array, Unsigned.of(options), terms, _grid))
     return fit_grid(array, options, terms, _grid)
 
 

@@ -1,12 +1,14 @@
-"""Where a package is written: beside its destination, and moved into place when it is whole."""
+"""Where a model is written: beside its destination, and moved into place when it is whole."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from attrs import frozen
 
 from milpass.errors import UsageError
 from milpass.targets.mlpackage.layout import MANIFEST
@@ -16,6 +18,19 @@ from milpass.targets.mlpackage.moving import move_into_place, sync, sync_names
 from milpass.targets.mlpackage.shield import shielded
 
 TEMPORARY = "milpass-"
+
+
+@frozen
+class Kind:
+    """What is written: how it is called, what may be overwritten, and where it stands in a run's folder."""
+
+    name: str
+    is_one: Callable[[Path], bool]
+    place: str = ""
+
+
+PACKAGE = Kind("package", lambda path: (path / MANIFEST).is_file())
+FILE = Kind("file", Path.is_file, "model.mlmodel")
 
 
 def temporary_destination() -> Path:
@@ -29,19 +44,17 @@ def is_temporary(out: Path) -> bool:
 
 
 def _refusal(out: Path, got: str, needs: str, remedy: str | None = None) -> UsageError:
-    return UsageError(
-        str(out), who="milpass", cannot="write the package", got=got, needs=needs, remedy=remedy
-    )
+    return UsageError(str(out), who="milpass", cannot="write the model", got=got, needs=needs, remedy=remedy)
 
 
-def check_destination(out: Path, *, source: Path, overwrite: bool) -> None:
+def check_destination(out: Path, *, source: Path, overwrite: bool, kind: Kind = PACKAGE) -> None:
     """Refuse a destination that cannot be written, or must not be, before any work is done."""
     if "\0" in str(out):
         raise _refusal(out, "a path with a zero byte", "one that the system can have")
     real, origin = Path(os.path.realpath(out)), Path(os.path.realpath(source))
     if real == origin or origin in real.parents or real in origin.parents:
         raise _refusal(out, "the input itself", "another place: the input is never written to")
-    check_vacant(out, overwrite=overwrite)
+    check_vacant(out, overwrite=overwrite, kind=kind)
     parent = out.absolute().parent
     if not parent.is_dir():
         raise _refusal(out, f"no folder {parent}", "an existing folder around it")
@@ -49,37 +62,39 @@ def check_destination(out: Path, *, source: Path, overwrite: bool) -> None:
         raise _refusal(out, f"a folder that cannot be written to: {parent}", "a writable one")
 
 
-def check_vacant(out: Path, *, overwrite: bool) -> None:
+def check_vacant(out: Path, *, overwrite: bool, kind: Kind = PACKAGE) -> None:
     """Refuse a destination where something is that must stay."""
     if os.path.lexists(out):
         if not overwrite:
             raise _refusal(out, "a destination that exists", "a new one", "Or allow overwriting it")
-        if out.is_symlink() or not (out / MANIFEST).is_file():
-            raise _refusal(out, "something that is no package", "a package to overwrite")
+        if out.is_symlink() or not kind.is_one(out):
+            raise _refusal(out, f"something that is no {kind.name}", f"a {kind.name} to overwrite")
 
 
 @contextmanager
-def destination(out: Path, *, source: Path, overwrite: bool, lasting: bool = True) -> Iterator[Path]:
-    """A new folder beside `out`, which takes its place at the end, or vanishes after an error.
+def destination(
+    out: Path, *, source: Path, overwrite: bool, lasting: bool = True, kind: Kind = PACKAGE
+) -> Iterator[Path]:
+    """A new folder beside `out`, or a place in it for a file, which is moved to `out` at the end.
 
-    A process that is killed leaves folders that the next run for the same destination finds and removes;
+    After an error it vanishes.  A process that is killed leaves folders that the next run for the same destination finds and removes;
     it first puts back what was moved aside.  Unless `lasting`, a power loss may take the package.
     """
-    check_destination(out, source=source, overwrite=overwrite)
+    check_destination(out, source=source, overwrite=overwrite, kind=kind)
     beside, token = Beside(out.absolute()), new_token()
     try:
         with locked(beside.lock) as alone:
             beside.restore()
-            check_vacant(out, overwrite=overwrite)
+            check_vacant(out, overwrite=overwrite, kind=kind)
             if alone:
                 beside.remove()
             with _partial(beside, token) as folder:
-                yield folder
+                yield folder / kind.place
                 if lasting:
                     sync(folder)
                 with shielded():
-                    check_vacant(out, overwrite=overwrite)  # it may have come to be in the meantime
-                    move_into_place(folder, beside.out, beside.place(token, REPLACED))
+                    check_vacant(out, overwrite=overwrite, kind=kind)  # it may have come to be meanwhile
+                    move_into_place(folder / kind.place, beside.out, beside.place(token, REPLACED))
                     if lasting:
                         sync_names(beside.out.parent)
     except Locked:
