@@ -10,8 +10,6 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
 from milpass.errors import ModelError, UsageError
 from milpass.records import Record
 from milpass.roles import WEIGHT_ROLES
@@ -195,12 +193,9 @@ class NeuralNetwork:
             encoded=values.encoding_of(message, stored),
             barred=UPDATABLE if updatable else row.barred,
             is_one_channel=row.role not in WEIGHT_ROLES,
-            load=lambda: self._load(message),
+            load=lambda: values.load(message).reshape(shape),
             graph=self.graph,
         )
-
-    def _load(self, message: Any) -> NDArray[Any]:
-        return values.load(message)
 
     def _readers(self, layer: Layer, row: Field, key: Key) -> tuple[Reader, ...]:
         """The layer itself; of a constant those that take it."""
