@@ -45,7 +45,11 @@ COMPRESSIBLE = ("fp16", "fp32")
 # Why a weight may never be compressed, whatever passes say: code, test, reason, in the order of asking.
 NEVER: tuple[tuple[str, Callable[[Weight], bool], Callable[[Weight], str]], ...] = (
     ("encoded", lambda w: bool(w.encoded), lambda w: f"already compressed ({w.encoded})"),
-    ("rank", lambda w: w.rank < 2 and not w.is_one_channel, lambda w: f"rank {w.rank}: Core ML may fail on compressed vectors"),
+    (
+        "rank",
+        lambda w: w.rank < 2 and not w.is_one_channel,
+        lambda w: f"rank {w.rank}: Core ML may fail on compressed vectors",
+    ),
     (
         "dtype",
         lambda w: w.dtype not in COMPRESSIBLE,

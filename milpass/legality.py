@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
+from milpass.companions import in_step
 from milpass.dialects import DIALECTS, RAISED, Dialect
 from milpass.entries import never
 from milpass.errors import UsageError
@@ -69,6 +70,8 @@ def settle(plan: Plan, course: Course) -> Plan:
             return _settled(weight, found, course)
         return found
 
+    if course.dialect and course.dialect.one_type_a_layer:
+        plan = in_step(plan)
     settled = plan.update(entry)
     for note in _notes(settled, course):
         settled = settled.note(note)

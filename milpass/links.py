@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import ClassVar, Protocol
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from milpass.granularity import Channels, Granularity, PerChannel, PerTensor, Ungroupable
 from milpass.weight import ITEMSIZES, Weight
@@ -53,7 +53,7 @@ class Link:
     vector: int = 1
     has_offset: bool = False
     kept: int | None = None
-    axis: int | None = None
+    axis: int | None = field(default=None, eq=False)
     has_bias: bool = False
 
     @property

@@ -30,7 +30,8 @@ class Dialect:
     no choice; `rules`: what else it asks of a link, `joints`: of one (the second) inside another;
     `nests`: the chains of more than one link that it has;
     `always_offset`: whether it stores zero points with every scale, zeros where none are asked for;
-    `has_biases`: whether it has numbers of the weight's type in their place, that stand for the number 0.
+    `has_biases`: whether it has numbers of the weight's type in their place, that stand for the number 0;
+    `one_type_a_layer`: whether no operation may have both fp16 and fp32 weights.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Dialect:
     nests: frozenset[tuple[str, ...]] = frozenset()
     always_offset: bool = False
     has_biases: bool = False
+    one_type_a_layer: bool = False
 
     def refuse(self, chain: Sequence[Link]) -> str | None:
         """Why the format cannot hold a chain, None where it can; no weight is read."""

@@ -78,6 +78,8 @@ def _spell_affine(affine: Affine) -> Record:
 
 def _biases(affine: Affine, low: int) -> NDArray[np.float32]:
     """What stands for the number 0: of offsets in float64, until they become a bias."""
+    if affine.bias is not None and affine.offset is None and not low:
+        return affine.bias.astype(np.float32, copy=False)
     scale = affine.scale.astype(np.float64)
     bias = np.zeros_like(scale) if affine.bias is None else affine.bias.astype(np.float64)
     if affine.offset is not None:
@@ -111,7 +113,9 @@ def _along(record: Record, operands: Operands, count: int) -> list[int]:
 def _read_int8(record: Record, operands: Operands) -> Affine:
     """Whole numbers with one scale, of a layer that rounds its input to whole numbers, too."""
     held, scale = array_of(value(operands, "int8RawValue")), array_of(value(operands, "scale"))
-    return Affine(Dense(held.reshape(record.shape), "int8"), scale.reshape(_along(record, operands, scale.size)))
+    return Affine(
+        Dense(held.reshape(record.shape), "int8"), scale.reshape(_along(record, operands, scale.size))
+    )
 
 
 def _spell_cast(cast: Cast) -> Record:
@@ -148,4 +152,5 @@ NEURAL_NETWORK = Dialect(
     legal=LEGAL,
     rules=(one_table, _scales_of_channels),
     has_biases=True,
+    one_type_a_layer=True,
 )

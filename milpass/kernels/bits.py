@@ -55,7 +55,9 @@ def unpack(packed: cython.const[cython.uchar][::1], nbits: cython.int, words: cy
             words[i] = word
 
 
-def pack_msb(words: cython.const[cython.ulonglong][::1], nbits: cython.int, packed: cython.uchar[::1]) -> None:
+def pack_msb(
+    words: cython.const[cython.ulonglong][::1], nbits: cython.int, packed: cython.uchar[::1]
+) -> None:
     """Pack words of eight one-byte indices (little endian) into `nbits` bytes each, highest bits first."""
     i: cython.Py_ssize_t
     k: cython.int

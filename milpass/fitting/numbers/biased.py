@@ -114,12 +114,12 @@ def fit_biased(array: NDArray[Any], options: AffineOptions, terms: Terms) -> Fit
 def with_bias(array: NDArray[Any], fitted: FittedWeight) -> FittedWeight:
     """The same numbers and scales with biases in the place of zero points, measured anew."""
     affine = fitted.encoding
-    assert isinstance(affine, Affine) and affine.offset is not None
-    scale = affine.scale.astype(np.float64)
+    assert isinstance(affine, Affine) and isinstance(affine.inner, Dense) and affine.offset is not None
+    scale = affine.scale.astype(np.float32)
     with np.errstate(over="ignore"):
-        bias = (-scale * affine.offset.astype(np.float64)).astype(np.float32)
-    _check_range(bias)
-    encoding = Affine(affine.inner, affine.scale.astype(np.float32), bias=bias)
+        bias = -scale * affine.offset.astype(np.float32)
+        _check_range(scale * np.float32(affine.inner.array.max()) + bias)
+    encoding = Affine(affine.inner, scale, bias=bias)
     return FittedWeight(encoding, measured(array, encoding))
 
 
@@ -135,8 +135,8 @@ def _searched(
     means = values.mean(axis=1, dtype=np.float64)
     best, errors = whole, whole.improved(values)[1]
     for part in PARTS:
-        ends = (means + (end - means) * part for end in (least, greatest))
-        lines = Lines.between(*ends, whole.steps)
+        low, high = (means + (end - means) * part for end in (least, greatest))
+        lines = Lines.between(low, high, whole.steps)
         for _ in range(STEPS):
             following, found = lines.improved(values)
             best, errors = lines.where(found < errors, best), np.minimum(found, errors)

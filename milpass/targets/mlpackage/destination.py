@@ -77,8 +77,9 @@ def destination(
 ) -> Iterator[Path]:
     """A new folder beside `out`, or a place in it for a file, which is moved to `out` at the end.
 
-    After an error it vanishes.  A process that is killed leaves folders that the next run for the same destination finds and removes;
-    it first puts back what was moved aside.  Unless `lasting`, a power loss may take the package.
+    After an error it vanishes.  A process that is killed leaves folders that the next run for the same
+    destination finds and removes; it first puts back what was moved aside.  Unless `lasting`, a power loss
+    may take the model.
     """
     check_destination(out, source=source, overwrite=overwrite, kind=kind)
     beside, token = Beside(out.absolute()), new_token()

@@ -152,7 +152,9 @@ class NeuralNetwork:
         """Write a copy to `out`; the opened network can be edited once."""
         assert out is not None
         with destination(out, source=self._path, overwrite=overwrite, kind=FILE) as file:
-            yield NetworkEdit(self._held)
+            edit = NetworkEdit(self._held)
+            yield edit
+            edit.check()
             file.write_bytes(self._message.SerializeToString(deterministic=True))
             self._inputs.check()
             if check:

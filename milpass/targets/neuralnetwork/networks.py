@@ -115,9 +115,7 @@ class Networks:
                 self.flows[source, layer] = None
 
 
-def stages(
-    model: Any, function: str, outer: tuple[Any, ...]
-) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def stages(model: Any, function: str, outer: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """The networks of a model by the path of pipelines that leads to them, with the models around them."""
     kind = model.WhichOneof("Type")
     if kind in KINDS:

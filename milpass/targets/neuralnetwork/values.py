@@ -1,7 +1,7 @@
 """Weights of neural networks: from `WeightParams` messages to records and back.
 
-One of four fields holds the values: `floatValue`, `float16Value`, `rawValue` (packed numbers, with a table, or
-with scales and biases) or `int8RawValue` (whole numbers with one scale).
+One of four fields holds the values: `floatValue`, `float16Value`, `rawValue` (packed numbers, with a table,
+or with scales and biases) or `int8RawValue` (whole numbers with one scale).
 Source: `WeightParams` and `QuantizationParams` of Core ML's NeuralNetwork.proto.
 """
 
