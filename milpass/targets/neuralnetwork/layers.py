@@ -111,10 +111,13 @@ def _convolution(kernel: Callable[[Any], Shape]) -> tuple[Field, ...]:
     return (Field("weights", kernel, "weight", _kernel_axes), bias)
 
 
+_UNCOUNTED = "its layer does not say how many there are, which packed numbers would not tell"
+
+
 def _activation(path: str = "") -> tuple[Field, ...]:
     """The slopes of parametric activations."""
     names = ("PReLU.alpha", "parametricSoftplus.alpha", "parametricSoftplus.beta")
-    return tuple(Field(f"{path}{name}", None, "slope") for name in names)
+    return tuple(Field(f"{path}{name}", None, "slope", barred=_UNCOUNTED) for name in names)
 
 
 _INPUT = _lengths("outputVectorSize", "inputVectorSize")

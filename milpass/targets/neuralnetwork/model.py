@@ -184,6 +184,7 @@ class NeuralNetwork:
         if stored is None:
             return None
         shape = row.shape(layer.parameters) if row.shape else (values.stored_size(message, stored),)
+        size = prod(shape) if row.shape else None
         values.check_size(message, stored, prod(shape))
         updatable = layer.live.isUpdatable or message.isUpdatable
         return Weight(
@@ -192,7 +193,7 @@ class NeuralNetwork:
             "fp32",
             Source("", len(self._held)),
             self._readers(layer, row, key),
-            encoded=values.encoding_of(message, stored),
+            encoded=values.encoding_of(message, stored, size),
             barred=UPDATABLE if updatable else row.barred,
             is_one_channel=row.role not in WEIGHT_ROLES,
             load=lambda: values.load(message).reshape(shape),

@@ -51,10 +51,16 @@ def check_size(weights: Any, field: str, size: int) -> None:
         raise ValueError(f"{stored:,} elements in {field} for {size:,}")
 
 
-def encoding_of(weights: Any, field: str) -> str | None:
-    """How a weight is compressed, as records and rows name it; None where it is not."""
+def encoding_of(weights: Any, field: str, size: int | None) -> str | None:
+    """How a weight is compressed, as records and rows name it; None where it is not.
+
+    Without a `size` from the layer, packed numbers that could be fewer than there is room for are but bytes.
+    """
     if field != "rawValue":
         return None if field == "floatValue" else field
+    nbits, room = int(weights.quantization.numberOfBits), len(weights.rawValue)
+    if size is None and -(-(room * 8 // nbits - 1) * nbits // 8) == room:
+        return field
     kind = weights.quantization.WhichOneof("QuantizationType")
     if kind is None:
         raise ValueError("packed numbers without a table and without scales")
@@ -142,6 +148,7 @@ _OPERANDS: dict[str, Callable[[Any, tuple[int, ...]], dict[str, Value]]] = {
     "lookupTableQuantization": _table,
     "linearQuantization": _linear,
     "float16Value": _half,
+    "rawValue": lambda weights, shape: {"rawValue": _octets(weights.rawValue)},
     "int8RawValue": _int8,
 }
 
