@@ -175,5 +175,5 @@ FORMATS: dict[str, st.SearchStrategy[Encoding]] = {
 
 
 def encodings(format: str = "iOS18") -> st.SearchStrategy[Encoding]:
-    """Encodings of small weights of any shape that a format (such as "iOS16" or "NeuralNetwork") can spell."""
+    """Encodings of small weights of any shape that a format (such as "iOS16") can spell."""
     return FORMATS[format]
