@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from milpass import (
     replace_const_with_sparse,
     select_weights,
 )
-from milpass.granularity import Channels, PerChannel, PerGroupedChannel, PerTensor
+from milpass.granularity import Channels, PerBlock, PerChannel, PerGroupedChannel, PerTensor
 from milpass.plan import Replaced, Skipped
 from milpass.selectors import anything, op_type
 from milpass.selectors import name as called
@@ -133,6 +134,34 @@ def test_decompressed_weights_are_what_was_read(kind: str, pipeline: Pipeline, t
         array = expected[name]
         assert networks.numpy_values(message, array.shape).tobytes() == array.tobytes(), name
         assert not message.rawValue and not message.HasField("quantization")
+
+
+GROUPS = (PerTensor(), PerChannel(), PerGroupedChannel(2), PerBlock(8))
+
+
+@pytest.mark.parametrize("nbits", range(1, 9))
+def test_every_cell_of_bits_and_groups(nbits: int, tmp_path: Path) -> None:
+    source = saved(small(), tmp_path / "m.mlmodel")
+    before = network_of(networks.parsed(source)).layers[2].innerProduct.weights
+    original = networks.numpy_values(before, (8, 16))
+    for groups, mode in product(GROUPS, ("kmeans", "linear", "linear_symmetric")):
+        if mode == "linear_symmetric" and nbits == 1:
+            continue
+        fit = (
+            fit_lut(nbits=nbits, granularity=groups)
+            if mode == "kmeans"
+            else fit_affine(mode=mode, nbits=nbits, granularity=groups)
+        )
+        store = replace_const_with_lut() if mode == "kmeans" else replace_const_with_affine()
+        pipeline = Pipeline(select_weights(threshold=100, where=op_type("innerProduct")), fit, store)
+        if groups == PerTensor() or (groups == PerChannel() and mode != "kmeans"):
+            out, _ = apply(pipeline, source, tmp_path / "out.mlmodel", overwrite=True)
+            message = network_of(networks.parsed(out)).layers[2].innerProduct.weights
+            worst = np.abs(networks.numpy_values(message, (8, 16)) - original).max()
+            assert message.quantization.numberOfBits == nbits and worst < 0.7 / 2**nbits + 0.05
+        else:
+            with pytest.raises(NothingCompressed, match="1 the model's format cannot say it"):
+                apply(pipeline, source, tmp_path / "none.mlmodel")
 
 
 def test_the_same_bytes_for_any_number_of_threads(tmp_path: Path) -> None:
