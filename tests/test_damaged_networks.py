@@ -32,7 +32,7 @@ from milpass.selectors import name as called
 from milpass.targets import open_target
 from tests import networks
 from tests.every_layer import every_layer
-from tests.networks import add, add_product, network_of, new_model, saved, small
+from tests.networks import network_of, new_model, saved, small
 
 EVERYTHING = select_weights(threshold=0, where=anything)
 LUT = EVERYTHING | fit_lut(nbits=3) | replace_const_with_lut()
@@ -54,15 +54,6 @@ def unsound(change: Callable[[Any], None]) -> Callable[[Path], Path]:
         return saved(model, path)
 
     return make
-
-
-def deep(path: Path) -> Path:
-    model = new_model()
-    network = network_of(model)
-    for number in range(12):
-        network = add(network, "loop", f"loop{number}").bodyNetwork
-    add_product(network, "fc", "x", "y")
-    return saved(model, path)
 
 
 def of_kind(kind: str) -> Callable[[Path], Path]:
@@ -95,7 +86,6 @@ DAMAGED: dict[str, tuple[Callable[[Path], Path], str]] = {
         "128 elements in float16Value",
     ),
     "no bits": (unsound(lambda p: (p.weights.Clear(), packed(p))), "numbers of 0 bits"),  # type: ignore[func-returns-value]
-    "deep": (deep, "networks one inside another, more than 10 deep"),
 }
 
 
@@ -165,8 +155,21 @@ def test_destinations(tmp_path: Path) -> None:
             apply(LUT, source, place, overwrite=True)
     with pytest.raises(UsageError, match="no destination"):
         apply(LUT, source)
+    with pytest.raises(UsageError, match="the name of a package, needs the path"):
+        apply(LUT, source, tmp_path / "out.mlpackage")
     assert sorted(os.listdir(tmp_path)) == ["folder", "m.mlmodel", "out.mlmodel"]
     assert source.read_bytes() == networks.parsed(source).SerializeToString(deterministic=True)
+
+
+def test_a_run_tidies_up_after_one_that_was_killed(tmp_path: Path) -> None:
+    source, out = saved(small(), tmp_path / "m.mlmodel"), tmp_path / "out.mlmodel"
+    left = tmp_path / ".out.mlmodel.0123abcd.milpass-partial"
+    left.mkdir()
+    (left / "model.mlmodel").write_bytes(b"half")
+    out.write_bytes(b"what was there")
+    apply(LUT, source, out, overwrite=True)
+    assert sorted(os.listdir(tmp_path)) == ["m.mlmodel", "out.mlmodel"]
+    assert len(networks.parsed(out).neuralNetwork.layers) == 3
 
 
 def test_a_source_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:

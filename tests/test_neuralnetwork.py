@@ -203,6 +203,19 @@ def test_loops_and_branches(tmp_path: Path) -> None:
     assert len(plan.replaced) == 8
 
 
+def test_many_loops_one_inside_another(tmp_path: Path) -> None:
+    """The walk does not double with each: thirty are read at once, and every turn reads the one before it."""
+    model = new_model(version=4)
+    network = network_of(model)
+    for number in range(30):
+        network = add(network, "loop", f"loop{number}").bodyNetwork
+    add_product(network, "first", "x", "x")
+    add_product(network, "second", "x", "x")
+    source = saved(model, tmp_path / "m.mlmodel")
+    assert flow(source) == [("first", "second"), ("second", "first")]
+    assert len(weights_of(source)["first/weights"].key.block) == 30
+
+
 def test_layers_of_one_name_are_told_apart(tmp_path: Path) -> None:
     model = new_model()
     for name in ("fc", "fc", ""):

@@ -22,11 +22,9 @@ from milpass.targets.neuralnetwork.edit import NetworkEdit
 from milpass.targets.neuralnetwork.layers import CONSTANTS, INPUT_ROLES, TABLE, Field
 from milpass.targets.neuralnetwork.networks import (
     KINDS,
-    MAX_NESTED,
     PIPELINES,
     Layer,
     Networks,
-    TooDeep,
     places,
 )
 from milpass.targets.protobuf import parse_model
@@ -47,11 +45,7 @@ class NeuralNetwork:
         self._message = message
         self._inputs = inputs
         self._check_kind()
-        try:
-            self._networks = Networks.of(message)
-        except TooDeep:
-            got = f"networks one inside another, more than {MAX_NESTED} deep"
-            raise self._unreadable(got, "a sound neural network") from None
+        self._networks = Networks.of(message)
         self._held: dict[Key, tuple[Layer, Any]] = {}
         self._weights = tuple(self._find_weights())
 
@@ -129,14 +123,14 @@ class NeuralNetwork:
 
     def destination(self, out: Path | None) -> Path:
         """The place that was named: a file has no destination of its own."""
-        if out is not None:
+        if out is not None and out.suffix != ".mlpackage":
             return out
         raise UsageError(
-            self.name,
+            str(out or self.name),
             who="apply",
             cannot="write the result",
-            got="no destination",
-            needs="the path of a file to write",
+            got="the name of a package" if out else "no destination",
+            needs="the path of an .mlmodel file to write",
         )
 
     def record(self, weight: Weight) -> Record:

@@ -21,12 +21,6 @@ Scope: TypeAlias = dict[str, frozenset["Layer | None"]]
 
 KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
-# Networks one inside another; no model has as many, and the walk over loops doubles with each.
-MAX_NESTED = 10
-
-
-class TooDeep(Exception):
-    """Networks one inside another, more than any model has."""
 
 
 @frozen(eq=False)
@@ -57,7 +51,7 @@ class Networks:
 
     @classmethod
     def of(cls, model: Any) -> Networks:
-        """Walk every network of a model; raises `TooDeep`."""
+        """Walk every network of a model."""
         found = cls()
         for function, models in stages(model, "", ()):
             found._stage(function, models)
@@ -73,8 +67,6 @@ class Networks:
 
     def _network(self, network: Any, place: Key, models: tuple[Any, ...], scope: Scope) -> Scope:
         """Walk the layers of a network, and give what its blobs stand for after them."""
-        if len(place.block) > MAX_NESTED:
-            raise TooDeep
         scope = dict(scope)
         for layer in self._layers(network, place, models):
             for number, blob in enumerate(layer.live.input):
@@ -97,7 +89,9 @@ class Networks:
         pairs = list(zip(networks, places, strict=True))
         if layer.type == "branch":
             return merged(self._network(*pair, layer.models, scope) for pair in pairs)
-        for _ in range(2):  # a turn may read what the one before it bound
+        # A turn may read what the one before it bound; once that is noted, another walk brings nothing new.
+        turns = 1 if places[-1] in self._known else 2
+        for _ in range(turns):
             inner = scope
             for pair in pairs:
                 inner = self._network(*pair, layer.models, inner)
