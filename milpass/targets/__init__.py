@@ -9,7 +9,7 @@ from typing import Any
 from milpass.errors import ModelError, UsageError
 from milpass.targets.base import Check, Edit, Target
 from milpass.targets.mlpackage import LoadedModel, Package, is_loaded_model
-from milpass.targets.neuralnetwork import NeuralNetwork
+from milpass.targets.neuralnetwork import LoadedNetwork, NeuralNetwork, is_loaded_network
 from milpass.targets.program import ProgramTarget, is_program
 
 
@@ -19,7 +19,7 @@ def open_target(model: Any) -> Target:
     Raises `ModelError` where it cannot be read, `UsageError` for anything else.
     """
     if is_loaded_model(model):
-        return LoadedModel(model)
+        return LoadedNetwork(model) if is_loaded_network(model) else LoadedModel(model)
     if is_program(model):
         return ProgramTarget(model)
     if not isinstance(model, str | os.PathLike):

@@ -293,3 +293,26 @@ def test_pipelines_of_coremltools(tmp_path: Path) -> None:
     written = ct.utils.load_spec(str(out))
     versions = [written.specificationVersion, *(m.specificationVersion for m in written.pipeline.models)]
     assert versions == [3, 4, 4]  # what tables ask for, and what the networks had
+
+
+class TestLoadedNetwork(TestNeuralNetwork):
+    def made(self, text: str) -> Any:
+        return ct.models.MLModel(str(super().made(text)), skip_model_load=True)
+
+    def values(self, model: Any) -> Mapping[str, np.ndarray]:
+        return by_coremltools(networks.saved(model.get_spec(), self.destination()))
+
+    def op_types(self, model: Any) -> list[str]:
+        return super().op_types(networks.saved(model.get_spec(), self.destination()))
+
+    def test_the_same_with_a_destination_and_without(self) -> None:
+        pipeline = EVERYTHING | fit_affine(nbits=3) | replace_const_with_affine()
+        path = TestNeuralNetwork.made(self, MODEL)
+        model, out = ct.models.MLModel(str(path), skip_model_load=True), self.folder / "out.mlmodel"
+        before = model.get_spec().SerializeToString(deterministic=True)
+        expected = apply(pipeline, path, self.destination())[0].read_bytes()
+        made, _ = apply(pipeline, model)
+        saved, _ = apply(pipeline, model, out)
+        assert out.read_bytes() == expected == made.get_spec().SerializeToString(deterministic=True)
+        assert isinstance(saved, ct.models.MLModel) and saved.get_spec() == made.get_spec()
+        assert model.get_spec().SerializeToString(deterministic=True) == before

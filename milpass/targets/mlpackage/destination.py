@@ -47,12 +47,12 @@ def _refusal(out: Path, got: str, needs: str, remedy: str | None = None) -> Usag
     return UsageError(str(out), who="milpass", cannot="write the model", got=got, needs=needs, remedy=remedy)
 
 
-def check_destination(out: Path, *, source: Path, overwrite: bool, kind: Kind = PACKAGE) -> None:
+def check_destination(out: Path, *, source: Path | None, overwrite: bool, kind: Kind = PACKAGE) -> None:
     """Refuse a destination that cannot be written, or must not be, before any work is done."""
     if "\0" in str(out):
         raise _refusal(out, "a path with a zero byte", "one that the system can have")
-    real, origin = Path(os.path.realpath(out)), Path(os.path.realpath(source))
-    if real == origin or origin in real.parents or real in origin.parents:
+    real, origin = Path(os.path.realpath(out)), source and Path(os.path.realpath(source))
+    if origin and (real == origin or origin in real.parents or real in origin.parents):
         raise _refusal(out, "the input itself", "another place: the input is never written to")
     check_vacant(out, overwrite=overwrite, kind=kind)
     parent = out.absolute().parent
@@ -73,7 +73,7 @@ def check_vacant(out: Path, *, overwrite: bool, kind: Kind = PACKAGE) -> None:
 
 @contextmanager
 def destination(
-    out: Path, *, source: Path, overwrite: bool, lasting: bool = True, kind: Kind = PACKAGE
+    out: Path, *, source: Path | None, overwrite: bool, lasting: bool = True, kind: Kind = PACKAGE
 ) -> Iterator[Path]:
     """A new folder beside `out`, or a place in it for a file, which is moved to `out` at the end.
 

@@ -40,7 +40,7 @@ UPDATABLE = "it is marked updatable: the device trains it, as plain numbers"
 class NeuralNetwork:
     """An opened network, or pipeline of them; raises `ModelError` for anything that is no sound one."""
 
-    def __init__(self, message: Any, path: Path, inputs: InputFiles) -> None:
+    def __init__(self, message: Any, path: Path | None, inputs: InputFiles) -> None:
         self._path = path
         self._message = message
         self._inputs = inputs
@@ -121,7 +121,7 @@ class NeuralNetwork:
         """The path of the copy that was written."""
         return out
 
-    def destination(self, out: Path | None) -> Path:
+    def destination(self, out: Path | None) -> Path | None:
         """The place that was named: a file has no destination of its own."""
         if out is not None and out.suffix != ".mlpackage":
             return out
@@ -152,8 +152,13 @@ class NeuralNetwork:
             file.write_bytes(self._message.SerializeToString(deterministic=True))
             self._inputs.check()
             if check:
-                check(NeuralNetwork.at(self._path), NeuralNetwork.at(file))
+                check(self._reopened(), NeuralNetwork.at(file))
                 self._inputs.check()
+
+    def _reopened(self) -> NeuralNetwork:
+        """The network as it stands on disk: the message of this one has been edited."""
+        assert self._path is not None
+        return NeuralNetwork.at(self._path)
 
     def _find_weights(self) -> Iterator[Weight]:
         for layer in self._networks.layers:
@@ -213,7 +218,7 @@ class NeuralNetwork:
         )
 
     def _unreadable(self, got: str, needs: str, where: str = "") -> ModelError:
-        return _unreadable(f"{self._path}{where}", got, needs)
+        return _unreadable(f"{self.name}{where}", got, needs)
 
 
 def _unreadable(what: str, got: str, needs: str) -> ModelError:
