@@ -16,11 +16,12 @@ from milpass.weight import Key, Reader, Source, Weight
 
 HEADER = """# Formats
 
-What a release can hold, for packages and for programs inside a conversion alike: numbers are the bits an
-index or a number takes, "yes" stands where there is no choice, "-" where milpass refuses before a weight is
-read, and says why. iOS17 holds what iOS16 does, iOS26 what iOS18 does; macOS 13 to 15 go with iOS16 to 18.
+What a release can hold, for packages and for programs inside a conversion alike, and what the layers of
+neural networks (`.mlmodel`) can: numbers are the bits an index or a number takes, "yes" stands where there
+is no choice, "-" where milpass refuses before a weight is read, and says why. iOS17 holds what iOS16 does,
+iOS26 what iOS18 does; macOS 13 to 15 go with iOS16 to 18. Mode `linear_symmetric` has 2 bits at least.
 Made by `python docs/generate.py`; every cell is encoded and decoded, or refused, in
-`tests/with_coremltools/test_formats.py`.
+`tests/with_coremltools/test_formats.py`, those of neural networks in `tests/test_neuralnetwork_writing.py`.
 """
 
 SAMPLE = Weight(

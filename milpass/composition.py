@@ -25,12 +25,14 @@ from milpass.weight import Weight
 class Composition:
     """How one weight is fitted; `legal`: kind of encoding -> the numbers of bits that the format can say.
 
-    `fitter` carries out each fit of a chain.
+    `fitter` carries out each fit of a chain.  `has_biases` says that the format has biases with scales, not
+    zero points.
     """
 
     weight: Weight
     legal: Mapping[str, Sequence[int]]
     fitter: Fitter = fit_directly
+    has_biases: bool = False
     _costs: dict[int, NDArray[np.float64]] = field(factory=dict, repr=False)
 
     def fitted(self, fits: Sequence[Fit], array: NDArray[Any], found: Encoding | None = None) -> FittedWeight:
@@ -76,7 +78,13 @@ class Composition:
         groups = fit.granularity.groups(shape, self.weight.channels)
         axis = vector_axis(fit, shape, groups, self.weight.channels)
         costs = self.importance(fit, shape)
-        return Terms(self.legal[fit.encoding], groups, importance=costs, vector_axis=axis)
+        return Terms(
+            self.legal[fit.encoding],
+            groups,
+            importance=costs,
+            vector_axis=axis,
+            has_biases=self.has_biases,
+        )
 
     def importance(self, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
         """What an error in each element costs, where a fit tells; a user's function is called once."""

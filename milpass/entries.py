@@ -47,7 +47,11 @@ COMPRESSIBLE = ("fp16", "fp32")
 NEVER: tuple[tuple[str, Callable[[Weight], bool], Callable[[Weight], str]], ...] = (
     ("kind", lambda w: w.closed, lambda w: f"a {w.encoded}: models of this kind are not compressed yet"),
     ("encoded", lambda w: bool(w.encoded), lambda w: f"already compressed ({w.encoded})"),
-    ("rank", lambda w: w.rank < 2, lambda w: f"rank {w.rank}: Core ML may fail on compressed vectors"),
+    (
+        "rank",
+        lambda w: w.rank < 2 and not w.is_one_channel,
+        lambda w: f"rank {w.rank}: Core ML may fail on compressed vectors",
+    ),
     (
         "dtype",
         lambda w: w.dtype not in COMPRESSIBLE,

@@ -80,7 +80,7 @@ class Work:
         try:
             found = self._found(weight) if weight.encoded else None
             array = found.decoded() if found else weight.load()
-            composition = Composition(weight, self.legal(weight))
+            composition = self.composition(weight)
             if octets is not None or (self.kept and is_divided(entry.fits)):
                 return fitted(Chain(composition, entry.fits, array), self.kept, octets)
             return composition.fitted(entry.fits, array, found)
@@ -88,6 +88,11 @@ class Work:
             raise UsageError(
                 weight.name, who=mistake.who, cannot="fit it", got=mistake.got, needs=mistake.needs
             ) from mistake.__cause__
+
+    def composition(self, weight: Weight) -> Composition:
+        """How it is fitted."""
+        dialect = self.dialect(weight)
+        return Composition(weight, dialect.legal, has_biases=dialect.has_biases)
 
     def _spelled_anew(self, weight: Weight) -> Record:
         return self.dialect(weight).spell(self._found(weight))

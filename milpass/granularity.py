@@ -13,11 +13,15 @@ from milpass.errors import UsageError
 
 @frozen
 class Channels:
-    """The axes along which a weight's output and input channels lie; `why` they are unknown, if so."""
+    """The axes along which a weight's output and input channels lie; `why` they are unknown, if so.
+
+    `is_one` says that all of it counts as one channel.
+    """
 
     output: int | None = None
     input: int | None = None
     why: str = "no operation that uses it tells which axis has its channels"
+    is_one: bool = False
 
 
 class Ungroupable(Exception):
@@ -91,6 +95,8 @@ class PerChannel(Granularity):
 
     def groups(self, shape: tuple[int, ...], channels: Channels) -> tuple[int, ...]:
         """As many groups as channels along the axis, one along the others."""
+        if self.axis is None and channels.is_one:
+            return (1,) * len(shape)
         axis = _axis(self.axis, channels.output, shape, channels)
         return _along(axis, shape[axis], shape)
 

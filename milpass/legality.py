@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import Factory, evolve, frozen
 
+from milpass.companions import in_step
 from milpass.dialects import DIALECTS, RAISED, Dialect
 from milpass.entries import never
 from milpass.errors import UsageError, shown
@@ -104,6 +105,8 @@ def settle(plan: Plan, course: Course) -> Plan:
             return _settled(weight, found, course.of(weight))
         return found
 
+    if course.dialect and course.dialect.one_type_a_layer:
+        plan = in_step(plan)
     settled = plan.update(entry)
     for note in _notes(settled, course):
         settled = settled.note(note)
@@ -175,10 +178,12 @@ def _unreplaced(weight: Weight, fitted: Fitted) -> Skipped:
 
 
 def _check_wanted(target: Target, wanted: str) -> None:
-    if wanted not in DIALECTS:
-        raise _refused(target, repr(wanted), f"one of {', '.join(DIALECTS)}")
     for part in target.parts().values():
         releases = part.releases
+        if wanted not in DIALECTS or wanted not in releases:
+            raise _refused(
+                target, repr(wanted), f"one of {', '.join(name for name in DIALECTS if name in releases)}"
+            )
         if part.format in releases and releases.index(wanted) < releases.index(part.format):
             raise _refused(target, f"{wanted} for a model of {part.format}", f"{part.format} or later")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import ClassVar, Protocol
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from milpass.granularity import Channels, Granularity, PerChannel, PerTensor, Ungroupable
 from milpass.weight import ITEMSIZES, Weight
@@ -41,8 +41,9 @@ class Link:
     """One encoding of a chain that is wanted, outermost first.
 
     `shape` is that of the values that it encodes, `groups` the number of groups along each axis of it,
-    `vector` how many values an index stands for, `has_offset` whether scales come with offsets, and `kept`
-    how many values stay where not all do (None: the data tell).
+    `vector` how many values an index stands for, `has_offset` whether scales come with offsets, `has_bias`
+    whether with biases of the weight's type, `kept` how many values stay where not all do (None: the data
+    tell), and `axis` that of the weight's output channels (None where nothing tells).
     """
 
     encoding: str
@@ -52,6 +53,8 @@ class Link:
     vector: int = 1
     has_offset: bool = False
     kept: int | None = None
+    axis: int | None = field(default=None, eq=False)
+    has_bias: bool = False
 
     @property
     def size(self) -> int:
@@ -84,6 +87,10 @@ ENCODINGS: dict[str, str] = {
     "constexpr_cast": "cast",
     "constexpr_lut_to_sparse": "lut",
     "constexpr_sparse_blockwise_shift_scale": "affine",
+    "lookupTableQuantization": "lut",
+    "linearQuantization": "affine",
+    "float16Value": "cast",
+    "int8RawValue": "affine",
 }
 
 
@@ -110,7 +117,7 @@ def links(weight: Weight, fits: Sequence[Fit]) -> tuple[Link, ...]:
             chain += _scaled(fit, weight)
             groups = fit.granularity.groups(weight.shape, weight.channels)
             vector_axis(fit, weight.shape, groups, weight.channels)
-            chain.append(_link(fit, weight.shape, groups))
+            chain.append(evolve(_link(fit, weight.shape, groups), axis=weight.channels.output))
     return tuple(chain)
 
 
@@ -187,6 +194,8 @@ def _affine_bytes(link: Link, rest: Sequence[Link], count: int, bits: int, items
     data, parameters = _bytes(rest, count, nbits, itemsize), prod(link.groups)
     width = max(nbits, 8) if rest else nbits  # offsets have the type of the table's entries
     offsets = -(-parameters * width // 8) if link.has_offset else 0
+    if link.has_bias:
+        offsets = parameters * itemsize
     return None if data is None else data + parameters * itemsize + offsets
 
 

@@ -1,4 +1,7 @@
-"""Numbers narrower than a byte: packed least significant bit first, as Core ML stores them."""
+"""Numbers narrower than a byte, packed as Core ML stores them.
+
+ML Programs begin with the least significant bit, neural networks with the most significant one (`msb`).
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,23 @@ from numpy.typing import NDArray
 from milpass import kernels
 
 
-def packed(numbers: NDArray[np.uint8], nbits: int) -> NDArray[np.uint8]:
+def packed(numbers: NDArray[np.uint8], nbits: int, *, msb: bool = False) -> NDArray[np.uint8]:
     """Flat numbers below 2**nbits in ceil(size * nbits / 8) bytes."""
     octets = np.empty(-(-numbers.size // 8) * nbits, np.uint8)
-    kernels.bits.pack(in_words(numbers), nbits, octets)
+    pack = kernels.bits.pack_msb if msb else kernels.bits.pack
+    pack(in_words(numbers), nbits, octets)
     return octets[: -(-numbers.size * nbits // 8)]
 
 
-def unpacked(octets: NDArray[np.uint8], size: int, nbits: int) -> NDArray[np.uint8]:
+def unpacked(octets: NDArray[np.uint8], size: int, nbits: int, *, msb: bool = False) -> NDArray[np.uint8]:
     """The first `size` numbers of `nbits` bits that are packed in bytes; zeros where bytes are missing."""
     groups = -(-size // 8)
     whole = octets[: groups * nbits]
     if whole.size < groups * nbits:
         whole = np.concatenate([whole, np.zeros(groups * nbits - whole.size, np.uint8)])
     words = np.empty(groups, "<u8")
-    kernels.bits.unpack(whole, nbits, words)
+    unpack = kernels.bits.unpack_msb if msb else kernels.bits.unpack
+    unpack(whole, nbits, words)
     return words.view(np.uint8)[:size]
 
 

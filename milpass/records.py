@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 # Operands that tell how others are to be read.
-DESCRIBING = frozenset({"shape", "axis", "vector_axis", "output_dtype"})
+DESCRIBING = frozenset({"shape", "axis", "vector_axis", "output_dtype", "numberOfBits"})
 
 
 @frozen(eq=False)

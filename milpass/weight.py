@@ -73,6 +73,7 @@ class Weight:
     Knowing it costs no reading; `load()` gives its values (shape `shape`, a view of the mapped file
     where the container allows one).  `encoded` names the operation that stores it already compressed,
     `nested` those whose results that one takes, outermost first;
+    `is_one_channel` says that its format has one scale for all of it, and takes a vector compressed, too;
     `barred` is the reason why nothing compressed may stand in its place; `modules` are the modules of the
     source that use it, None where its home keeps no record of them.  `closed` stands for a whole member of a
     pipeline of models that is not looked into.
@@ -86,6 +87,7 @@ class Weight:
     encoded: str | None = None
     nested: tuple[str, ...] = ()
     barred: str | None = None
+    is_one_channel: bool = False
     modules: frozenset[str] | None = None
     closed: bool = False
     _load: Callable[[], NDArray[Any]] | None = field(default=None, eq=False, repr=False)
@@ -119,6 +121,8 @@ class Weight:
     @property
     def channels(self) -> Channels:
         """The axes of its output and input channels, by its readers; None where these do not agree."""
+        if self.is_one_channel:
+            return Channels(is_one=True)
         found = {reader.axes for reader in self.readers if reader.axes is not None}
         if not found:
             return Channels()

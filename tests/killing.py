@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count as count_from
 from pathlib import Path
 from typing import Any
 
@@ -124,14 +125,13 @@ def _be_the_run(run: Run, counter: int) -> None:
         moving.exchange = lambda *_: False  # type: ignore[assignment]
     if run.limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (run.limit, resource.RLIM_INFINITY))
-    steps = 0
+    steps = count_from(1)
 
     def count(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal steps
         if _is_step(run.folder, event, arguments):
-            steps += 1
+            number = next(steps)  # several threads take steps
             os.write(counter, b".")
-            if steps == run.step and run.signal:
+            if number == run.step and run.signal:
                 os.kill(os.getpid(), run.signal)
 
     code = 70

@@ -169,10 +169,10 @@ def test_models_that_cannot_be_read_exit_4(model: Path, command: str, said: str)
     refused(run(model, command, *options), 4, str(model), said)
 
 
-def test_a_single_file_is_no_package(tmp_path: Path) -> None:
+def test_an_empty_file_is_no_model(tmp_path: Path) -> None:
     file = tmp_path / "net.mlmodel"
     file.touch()
-    refused(run(file, "palettize", "-o", tmp_path / "out"), 4, "a single file")
+    refused(run(file, "palettize", "-o", tmp_path / "out"), 4, "an empty model")
 
 
 def test_a_line_break_in_a_name_makes_no_second_line(tmp_path: Path) -> None:

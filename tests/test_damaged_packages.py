@@ -50,9 +50,9 @@ def test_no_such_path(tmp_path: Path) -> None:
     assert_refused(tmp_path / "none.mlpackage", "no such file or folder")
 
 
-def test_a_single_file(tmp_path: Path) -> None:
+def test_a_single_file_without_a_model(tmp_path: Path) -> None:
     (tmp_path / "m.mlmodel").write_bytes(b"\x08\x01")
-    assert_refused(tmp_path / "m.mlmodel", "a single file")
+    assert_refused(tmp_path / "m.mlmodel", "an empty model")
 
 
 def test_a_folder_that_is_no_package(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from milpass.cli.inspect import inspect
 from milpass.cli.interrupts import Interrupted, interruptible
 from milpass.cli.palettize import palettize
 from milpass.cli.passes import passes
+from milpass.cli.quantize import quantize
 from milpass.errors import EXIT_CODES, MilpassError
 
 
@@ -52,5 +53,5 @@ def main() -> None:
     """Compress Core ML models."""
 
 
-for command in (palettize, apply, inspect, passes, completion):
+for command in (palettize, quantize, apply, inspect, passes, completion):
     main.add_command(command)

@@ -46,10 +46,10 @@ class RunOptions:
 
 _RUN_OPTIONS = (
     MODEL,
-    click.option("-o", "--output", type=click.Path(path_type=Path), help="The package to write."),
+    click.option("-o", "--output", type=click.Path(path_type=Path), help="The package or file to write."),
     click.option("--target", metavar="RELEASE", help="Raise the model to iOS16, iOS17 or iOS18."),
     click.option("--strict", is_flag=True, help="Fail where a name or pattern matches nothing."),
-    click.option("--overwrite", is_flag=True, help="Replace a package at the destination."),
+    click.option("--overwrite", is_flag=True, help="Replace what is at the destination."),
     click.option("--dry-run", is_flag=True, help="Say what would be done; read no weight, write nothing."),
     click.option(
         "--threads",

@@ -29,7 +29,9 @@ class Dialect:
     `legal`: kind of encoding -> the numbers of bits that the format can say, ascending, none where there is
     no choice; `rules`: what else it asks of a link, `joints`: of one (the second) inside another;
     `nests`: the chains of more than one link that it has;
-    `always_offset`: whether it stores zero points with every scale, zeros where none are asked for.
+    `always_offset`: whether it stores zero points with every scale, zeros where none are asked for;
+    `has_biases`: whether it has numbers of the weight's type in their place, that stand for the number 0;
+    `one_type_a_layer`: whether no operation may have both fp16 and fp32 weights.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Dialect:
     joints: Sequence[Joint] = ()
     nests: frozenset[tuple[str, ...]] = frozenset()
     always_offset: bool = False
+    has_biases: bool = False
+    one_type_a_layer: bool = False
 
     def refuse(self, chain: Sequence[Link]) -> str | None:
         """Why the format cannot hold a chain, None where it can; no weight is read."""
@@ -63,6 +67,8 @@ class Dialect:
         """The bytes that a chain takes in this format, without alignment; None where the data tell."""
         if self.always_offset:
             chain = [evolve(link, has_offset=link.encoding == "affine") for link in chain]
+        if self.has_biases:
+            chain = [evolve(link, has_bias=link.encoding == "affine") for link in chain]
         return stored_bytes(chain, weight)
 
     def spell(self, encoding: Encoding) -> Record:

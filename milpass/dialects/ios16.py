@@ -149,7 +149,7 @@ def read_cast(record: Record, operands: Operands) -> Cast:
     return Cast(dense(value(operands, "source_val")), str(wanted[0]))
 
 
-def _one_table(link: Link) -> str | None:
+def one_table(link: Link) -> str | None:
     """No groups of tables, no vectors."""
     if link.encoding != "lut" or (prod(link.groups) == 1 and link.vector == 1):
         return None
@@ -182,7 +182,7 @@ IOS16 = Dialect(
         "constexpr_cast": read_cast,
     },
     legal=LEGAL,
-    rules=(_one_table, _scales_along_one_axis),
+    rules=(one_table, _scales_along_one_axis),
     always_offset=True,
 )
 IOS17 = evolve(IOS16, name="iOS17")

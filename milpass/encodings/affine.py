@@ -19,16 +19,19 @@ def _same_or_none(left: NDArray[Any] | None, right: NDArray[Any] | None) -> bool
 
 @frozen
 class Affine(Encoding):
-    """w = scale * (inner - offset), computed in the dtype of the scale.
+    """w = scale * (inner - offset), or scale * inner + bias, computed in the dtype of the scale.
 
     `scale` and `offset` have the weight's rank and one shape, each length a divisor of the weight's: so many
-    blocks lie along each axis.  `offset` is None (zero), of the inner's dtype, or floating-point.
-    Source: `constexpr_affine_dequantize` (iOS16) and `constexpr_blockwise_shift_scale` (iOS18) of Core ML.
+    blocks lie along each axis.  `offset` is None (zero), of the inner's dtype, or floating-point; `bias`, of
+    the scale's shape and dtype, is what neural networks have in its place: a scale may be zero beside it.
+    Source: `constexpr_affine_dequantize` (iOS16) and `constexpr_blockwise_shift_scale` (iOS18) of Core ML;
+    `LinearQuantizationParams` of its neural networks.
     """
 
     inner: Encoding
     scale: NDArray[Any] = field(eq=cmp_using(eq=same_bits))
     offset: NDArray[Any] | None = field(default=None, eq=cmp_using(eq=_same_or_none))
+    bias: NDArray[Any] | None = field(default=None, eq=cmp_using(eq=_same_or_none))
     kind: ClassVar[str] = "affine"
 
     @property
@@ -45,6 +48,8 @@ class Affine(Encoding):
             if self.offset is not None:
                 values -= self._spread(self.offset).astype(wide)
             values *= self._spread(self.scale).astype(wide)
+            if self.bias is not None:
+                values = values.astype(dtype, copy=False) + self._spread(self.bias)
             return values.astype(dtype, copy=False)
 
     def _type_of_sums(self, numbers: NDArray[Any]) -> np.dtype[Any]:
@@ -68,12 +73,12 @@ class Affine(Encoding):
 
     def rows(self, start: int, stop: int) -> Affine:
         """The numbers of these rows with their scales and offsets."""
-        scale, offset = (
+        scale, offset, bias = (
             None if each is None else rows_of(each, self.shape[0], start, stop)
-            for each in (self.scale, self.offset)
+            for each in (self.scale, self.offset, self.bias)
         )
         assert scale is not None
-        return Affine(self.inner.rows(start, stop), scale, offset)
+        return Affine(self.inner.rows(start, stop), scale, offset, bias)
 
     def _spread(self, parameters: NDArray[Any]) -> NDArray[Any]:
         """One parameter for each element along every axis that has more than one block."""

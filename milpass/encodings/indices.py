@@ -42,12 +42,14 @@ class Indices:
         return cls(tuple(array.shape), nbits, part)
 
     @classmethod
-    def unpacked(cls, packed: NDArray[np.uint8], shape: tuple[int, ...], nbits: int) -> Indices:
-        """Indices that stand packed in bytes, least significant bit first."""
+    def unpacked(
+        cls, packed: NDArray[np.uint8], shape: tuple[int, ...], nbits: int, *, msb: bool = False
+    ) -> Indices:
+        """Indices that stand packed in bytes, least significant bit first or (`msb`) most."""
 
         def part(start: int, stop: int) -> NDArray[np.uint8]:
             octets = packed[start // 8 * nbits : -(-stop // 8) * nbits]
-            numbers = packing.unpacked(octets, stop - start, nbits)
+            numbers = packing.unpacked(octets, stop - start, nbits, msb=msb)
             let_go(packed, octets)
             return numbers
 
@@ -90,15 +92,15 @@ class Indices:
         """The bytes they take, packed."""
         return -(-self.size * self.nbits // 8)
 
-    def packed(self) -> NDArray[np.uint8]:
-        """All of them in ceil(size * nbits / 8) bytes, least significant bit first."""
+    def packed(self, *, msb: bool = False) -> NDArray[np.uint8]:
+        """All of them in ceil(size * nbits / 8) bytes, least significant bit first or (`msb`) most."""
         if self.nbits == 8:
             return self.array().reshape(-1)
         octets = np.empty(-(-self.size // 8) * self.nbits, np.uint8)
-        at = 0
+        pack, at = kernels.bits.pack_msb if msb else kernels.bits.pack, 0
         for part in self.parts():
             words = packing.in_words(part)
-            kernels.bits.pack(words, self.nbits, octets[at:])
+            pack(words, self.nbits, octets[at:])
             at += words.size * self.nbits
         return octets[: self.nbytes]
 

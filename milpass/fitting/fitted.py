@@ -73,7 +73,8 @@ class Terms:
     `legal_nbits` ascends: the numbers of bits that the model's format can say.  `groups` are the numbers of
     groups along each axis of the weight; only those that pruning looks at need not divide it.  `mask` (bool,
     of the weight's shape) tells the elements that are stored at all, `importance` (float64, of its shape)
-    what an error in each costs; None: all, alike.  Vectors lie along `vector_axis`.
+    what an error in each costs; None: all, alike.  Vectors lie along `vector_axis`.  With `has_biases` whole
+    numbers come with a scale and a bias, not with a zero point.
     """
 
     legal_nbits: Sequence[int]
@@ -81,6 +82,7 @@ class Terms:
     mask: NDArray[np.bool_] | None = None
     importance: NDArray[np.float64] | None = None
     vector_axis: int | None = None
+    has_biases: bool = False
 
     @property
     def are_plain(self) -> bool:

@@ -1,4 +1,4 @@
-"""Rounding to whole numbers by a scale and a zero point for each row."""
+"""Rounding to whole numbers by a scale and a zero point, or a bias, for each row."""
 
 import cython
 
@@ -123,3 +123,84 @@ def assess(
             sums[row, 0] = squared
             sums[row, 1] = first
             sums[row, 2] = second
+
+
+def quantize_biased(
+    values: cython.const[cython.float][:, ::1],
+    scales: cython.const[cython.double][::1],
+    biases: cython.const[cython.double][::1],
+    high: cython.double,
+    codes: cython.uchar[:, ::1],
+) -> None:
+    """Write round((value - bias) / scale), clipped to 0..high; 0 where the scale is 0."""
+    row: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    scale: cython.double
+    bias: cython.double
+    code: cython.double
+    top: cython.double
+    magic: cython.double = 6755399441055744.0
+    with cython.nogil:
+        for row in range(values.shape[0]):
+            scale = scales[row]
+            bias = biases[row]
+            top = 0.0 if scale == 0.0 else high
+            if scale == 0.0:
+                scale = 1.0
+            for i in range(values.shape[1]):
+                code = (values[row, i] - bias) / scale
+                code = 0.0 if code < 0.0 else (top if code > top else (code + magic) - magic)
+                codes[row, i] = cython.cast(cython.uchar, code)
+
+
+def assess_biased(
+    values: cython.const[cython.float][:, ::1],
+    scales: cython.const[cython.double][::1],
+    biases: cython.const[cython.double][::1],
+    high: cython.double,
+    sums: cython.double[:, ::1],
+) -> None:
+    """Write for each row the squared error of rounding as `quantize_biased` does, and four sums.
+
+    They are of value, of number, of value * number and of number**2: from them come the best scale and bias
+    for the numbers.
+    """
+    row: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    value: cython.double
+    number: cython.double
+    error: cython.double
+    scale: cython.double
+    divisor: cython.double
+    bias: cython.double
+    squared: cython.double
+    first: cython.double
+    second: cython.double
+    third: cython.double
+    fourth: cython.double
+    magic: cython.double = 6755399441055744.0
+    with cython.nogil:
+        for row in range(values.shape[0]):
+            scale = scales[row]
+            divisor = 1.0 if scale == 0.0 else scale
+            bias = biases[row]
+            squared = 0.0
+            first = 0.0
+            second = 0.0
+            third = 0.0
+            fourth = 0.0
+            for i in range(values.shape[1]):
+                value = values[row, i]
+                number = (value - bias) / divisor
+                number = 0.0 if number < 0.0 else (high if number > high else (number + magic) - magic)
+                error = value - (scale * number + bias)
+                squared += error * error
+                first += value
+                second += number
+                third += value * number
+                fourth += number * number
+            sums[row, 0] = squared
+            sums[row, 1] = first
+            sums[row, 2] = second
+            sums[row, 3] = third
+            sums[row, 4] = fourth

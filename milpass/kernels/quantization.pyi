@@ -20,3 +20,9 @@ def assess(
     high: float,
     sums: NDArray[Any],
 ) -> None: ...
+def quantize_biased(
+    values: NDArray[Any], scales: NDArray[Any], biases: NDArray[Any], high: float, codes: NDArray[Any]
+) -> None: ...
+def assess_biased(
+    values: NDArray[Any], scales: NDArray[Any], biases: NDArray[Any], high: float, sums: NDArray[Any]
+) -> None: ...

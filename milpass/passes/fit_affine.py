@@ -15,15 +15,17 @@ RANGES = ("minmax", "mse")
 
 
 def _check_nbits(instance: Pass, attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 2 <= value <= 8:
-        raise refused(instance, attribute, value, "an integer from 2 to 8")
+    least = 1 if getattr(instance, "mode", None) == "linear" else 2
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 8:
+        raise refused(instance, attribute, value, f"an integer from {least} to 8")
 
 
 @frozen(repr=False)
 class fit_affine(FittingPass):
     """Fit whole numbers to each selected weight, with a scale, in mode "linear" a zero point, for each group.
 
-    w = scale * (number - zero point); zero stays exactly zero.
+    w = scale * (number - zero point); zero stays exactly zero.  A neural network has a bias in the place of a
+    zero point, w = scale * number + bias, and mode "linear" spans no more than the values.
     """
 
     mode: str = field(

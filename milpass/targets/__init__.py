@@ -9,6 +9,7 @@ from typing import Any
 from milpass.errors import ModelError, UsageError
 from milpass.targets.base import Check, Edit, Part, Target
 from milpass.targets.mlpackage import LoadedModel, Package, is_loaded_model
+from milpass.targets.neuralnetwork import LoadedNetwork, NeuralNetwork, is_loaded_network
 from milpass.targets.program import ProgramTarget, is_program
 
 
@@ -18,7 +19,7 @@ def open_target(model: Any) -> Target:
     Raises `ModelError` where it cannot be read, `UsageError` for anything else.
     """
     if is_loaded_model(model):
-        return LoadedModel(model)
+        return LoadedNetwork(model) if is_loaded_network(model) else LoadedModel(model)
     if is_program(model):
         return ProgramTarget(model)
     if not isinstance(model, str | os.PathLike):
@@ -27,14 +28,15 @@ def open_target(model: Any) -> Target:
             who="milpass",
             cannot="open it",
             got=type(model).__name__,
-            needs="the path of an .mlpackage, an MLModel, or a Program",
+            needs="the path of an .mlpackage or .mlmodel, an MLModel, or a Program",
         )
     if "\0" in os.fsdecode(model):
-        raise _unreadable(model, "a path with a zero byte", "the path of an .mlpackage")
+        raise _unreadable(model, "a path with a zero byte", "the path of an .mlpackage or .mlmodel")
+    path = Path(os.fsdecode(model))
     try:
-        return Package.at(Path(os.fsdecode(model)))
+        return NeuralNetwork.at(path) if path.is_file() else Package.at(path)
     except OSError as error:
-        raise _unreadable(model, error.strerror or str(error), "a package that may be read") from None
+        raise _unreadable(model, error.strerror or str(error), "one that may be read") from None
     except MemoryError:
         raise _unreadable(model, "too little memory for its files", "more of it") from None
 

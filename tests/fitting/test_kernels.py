@@ -101,6 +101,13 @@ def test_pack_and_unpack(run, nbits, data):
     words = np.zeros(groups, "<u8")
     run("bits.unpack", packed, nbits, words)
     assert np.array_equal(words.view(np.uint8), indices)
+    highest_first = np.zeros(groups * nbits, np.uint8)
+    run("bits.pack_msb", indices.view("<u8"), nbits, highest_first)
+    bits = np.unpackbits(indices[:, None], axis=1)[:, 8 - nbits :]
+    assert np.array_equal(highest_first, np.packbits(bits.reshape(-1)))
+    words[:] = 0
+    run("bits.unpack_msb", highest_first, nbits, words)
+    assert np.array_equal(words.view(np.uint8), indices)
 
 
 @QUICK

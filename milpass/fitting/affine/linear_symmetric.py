@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from milpass.fitting.finding import Finding
+from milpass.fitting.finding import Finding, Unusable
 from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
+from milpass.fitting.numbers.biased import Unsigned, with_bias
 from milpass.fitting.numbers.quantization import Grid, spanning
 from milpass.fitting.numbers.ranges import fit_grid, grid_again, searches
 
@@ -19,11 +20,15 @@ NBITS = "given"
 
 def fit(array: NDArray[Any], options: AffineOptions, terms: Terms) -> FittedWeight:
     """Fit a scale to each group; the lowest code is left out, so that both signs reach as far."""
+    if terms.has_biases:
+        return with_bias(array, fit_grid(array, Unsigned.of(options), terms, _grid))
     return fit_grid(array, options, terms, _grid)
 
 
 def again(array: NDArray[Any], options: AffineOptions, terms: Terms, finding: Finding) -> FittedWeight:
     """The fit from its scales and zero points; raises `Unusable` for those of something else."""
+    if terms.has_biases:
+        raise Unusable("zero points, where biases are wanted: these are found anew")
     return grid_again(array, options, terms, _grid, finding)
 
 

@@ -1,11 +1,13 @@
-"""Where a package is written: beside its destination, and moved into place when it is whole."""
+"""Where a model is written: beside its destination, and moved into place when it is whole."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from attrs import frozen
 
 from milpass.errors import NothingCompressed, UsageError
 from milpass.targets.mlpackage.layout import MANIFEST
@@ -15,6 +17,19 @@ from milpass.targets.mlpackage.moving import move_into_place, sync_names
 from milpass.targets.mlpackage.shield import shielded
 
 TEMPORARY = "milpass-"
+
+
+@frozen
+class Kind:
+    """What is written: how it is called, what may be overwritten, and where it stands in a run's folder."""
+
+    name: str
+    is_one: Callable[[Path], bool]
+    place: str = ""
+
+
+PACKAGE = Kind("package", lambda path: (path / MANIFEST).is_file())
+FILE = Kind("file", Path.is_file, "model.mlmodel")
 
 
 def temporary_destination() -> Path:
@@ -34,19 +49,17 @@ def _temporary_folder() -> Path:
 
 
 def _refusal(out: Path, got: str, needs: str, remedy: str | None = None) -> UsageError:
-    return UsageError(
-        str(out), who="milpass", cannot="write the package", got=got, needs=needs, remedy=remedy
-    )
+    return UsageError(str(out), who="milpass", cannot="write the model", got=got, needs=needs, remedy=remedy)
 
 
-def check_destination(out: Path, *, source: Path, overwrite: bool) -> None:
+def check_destination(out: Path, *, source: Path | None, overwrite: bool, kind: Kind = PACKAGE) -> None:
     """Refuse a destination that cannot be written, or must not be, before any work is done."""
     if "\0" in str(out):
         raise _refusal(out, "a path with a zero byte", "one that the system can have")
-    real, origin = Path(os.path.realpath(out)), Path(os.path.realpath(source))
-    if real == origin or origin in real.parents or real in origin.parents:
+    real, origin = Path(os.path.realpath(out)), source and Path(os.path.realpath(source))
+    if origin and (real == origin or origin in real.parents or real in origin.parents):
         raise _refusal(out, "the input itself", "another place: the input is never written to")
-    check_vacant(out, overwrite=overwrite)
+    check_vacant(out, overwrite=overwrite, kind=kind)
     parent = out.absolute().parent
     if not parent.is_dir():
         raise _refusal(out, f"no folder {parent}", "an existing folder around it")
@@ -54,41 +67,42 @@ def check_destination(out: Path, *, source: Path, overwrite: bool) -> None:
         raise _refusal(out, f"a folder that cannot be written to: {parent}", "a writable one")
 
 
-def check_vacant(out: Path, *, overwrite: bool) -> None:
+def check_vacant(out: Path, *, overwrite: bool, kind: Kind = PACKAGE) -> None:
     """Refuse a destination where something is that must stay."""
     if os.path.lexists(out):
         if not overwrite:
             raise _refusal(out, "a destination that exists", "a new one", "Or allow overwriting it")
-        if out.is_symlink() or not (out / MANIFEST).is_file():
-            raise _refusal(out, "something that is no package", "a package to overwrite")
+        if out.is_symlink() or not kind.is_one(out):
+            raise _refusal(out, f"something that is no {kind.name}", f"a {kind.name} to overwrite")
 
 
 @contextmanager
 def destination(
-    out: Path, *, source: Path, overwrite: bool, resume: bool = False
+    out: Path, *, source: Path | None, overwrite: bool, resume: bool = False, kind: Kind = PACKAGE
 ) -> Iterator[tuple[Path, Path | None]]:
-    """A new folder beside `out`, which takes its place at the end, or vanishes after an error.
+    """A new folder beside `out`, or a place in it for a file, which is moved to `out` at the end.
 
-    A process that is killed leaves folders that the next run for the same destination finds and removes;
-    it first puts back what was moved aside.  The body brings to the disk what a power loss must not take.
-    With `resume` it gives the place, too, of a folder that only goes when the package is there; one that
-    was left is removed by a run without it.
+    After an error it vanishes.  A process that is killed leaves folders that the next run for the same
+    destination finds and removes; it first puts back what was moved aside.  The body brings to the disk what
+    a power loss must not take.
+    With `resume` it gives the place, too, of a folder that only goes when the model is there; one that was
+    left is removed by a run without it.
     """
-    check_destination(out, source=source, overwrite=overwrite)
+    check_destination(out, source=source, overwrite=overwrite, kind=kind)
     beside, token = Beside(out.absolute()), new_token()
     try:
         with locked(beside.lock) as alone:
             beside.restore()
-            check_vacant(out, overwrite=overwrite)
+            check_vacant(out, overwrite=overwrite, kind=kind)
             if alone:
                 beside.remove()
             if alone and not resume:
                 beside.forget()
             with _partial(beside, token) as folder:
-                yield folder, beside.fits if resume else None
+                yield folder / kind.place, beside.fits if resume else None
                 with shielded():
-                    check_vacant(out, overwrite=overwrite)  # it may have come to be in the meantime
-                    move_into_place(folder, beside.out, beside.place(token, REPLACED))
+                    check_vacant(out, overwrite=overwrite, kind=kind)  # it may have come to be meanwhile
+                    move_into_place(folder / kind.place, beside.out, beside.place(token, REPLACED))
                     sync_names(beside.out.parent)
                     if resume:
                         beside.forget()

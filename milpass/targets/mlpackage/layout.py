@@ -88,11 +88,9 @@ def layout_path(root: Path, *parts: str) -> Path:
 
 def _check_folder(root: Path) -> None:
     if not root.exists():
-        raise unreadable(root, "no such file or folder", "an .mlpackage folder")
+        raise unreadable(root, "no such file or folder", "an .mlpackage folder or an .mlmodel file")
     if not root.is_dir():
-        raise unreadable(
-            root, "a single file", "an .mlpackage folder", "Legacy .mlmodel files are not read yet"
-        )
+        raise unreadable(root, "neither a file nor a folder", "an .mlpackage folder or an .mlmodel file")
     if (root / "coremldata.bin").exists():
         raise unreadable(root, "a compiled model", "an .mlpackage folder", "Compress it before compiling it")
     if not (root / MANIFEST).is_file():

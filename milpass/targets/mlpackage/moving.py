@@ -1,4 +1,4 @@
-"""Moving a finished folder into place, over what is there, so that no moment shows half of it."""
+"""Moving a finished folder or file into place, over what is there, so that no moment shows half of it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,13 @@ _AT_ONCE = 8
 def move_into_place(folder: Path, out: Path, aside: Path) -> None:
     """Make `folder` what `out` names; what was there is then at `folder` or `aside`, to be removed.
 
+    A file takes the place of another in one step on every system, and that one is gone.
+
     Raises `OSError`; then, or when interrupted, what was there is at `out`, or aside.
     """
+    if folder.is_file():
+        folder.replace(out)
+        return
     if os.path.lexists(out):
         if exchange(folder, out):
             return

@@ -152,12 +152,28 @@ def joint_sparses(draw: st.DrawFn) -> Sparse:
 
 NESTED: st.SearchStrategy[Encoding] = st.one_of(quantized_tables(), palettized_numbers(), joint_sparses())
 
+
+@st.composite
+def biased_affines(draw: st.DrawFn) -> Affine:
+    """As neural networks have them: up to 8 bits, scales and biases for the weight or along one axis."""
+    shape, nbits = draw(SHAPES), draw(st.integers(1, 8))
+    axis = draw(st.none() | st.integers(0, len(shape) - 1))
+    lengths = tuple(length if place == axis else 1 for place, length in enumerate(shape))
+    scale, bias = (draw(floats(np.float32, lengths, finite=True)) for _ in range(2))
+    return Affine(Dense(draw(whole_numbers(f"uint{nbits}", shape)), f"uint{nbits}"), scale, bias=bias)
+
+
 FORMATS: dict[str, st.SearchStrategy[Encoding]] = {
     "iOS16": st.one_of(flat_luts((1, 2, 4, 6, 8)), plain_affines(), sparses(), casts),
     "iOS18": st.one_of(flat_luts((1, 2, 3, 4, 6, 8)), grouped_luts(), affines(), sparses(), casts, NESTED),
+    "NeuralNetwork": st.one_of(
+        flat_luts(tuple(range(1, 9))).filter(lambda lut: lut.decode().dtype == np.float32),
+        biased_affines(),
+        casts,
+    ),
 }
 
 
 def encodings(format: str = "iOS18") -> st.SearchStrategy[Encoding]:
-    """Encodings of small weights of any shape that a format ("iOS16" or "iOS18") can spell."""
+    """Encodings of small weights of any shape that a format (such as "iOS16") can spell."""
     return FORMATS[format]

@@ -1,0 +1,57 @@
+"""Putting records in the place of weights, in the message of a model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from milpass.errors import UsageError
+from milpass.records import Record
+from milpass.targets.neuralnetwork.networks import Layer
+from milpass.targets.neuralnetwork.values import SINCE, store, stored_field
+from milpass.weight import Key, Weight
+
+BOTH = {"floatValue", "float16Value"}
+
+
+class NetworkEdit:
+    """Edits the live message: whoever reads a weight after its turn reads what is there now."""
+
+    def __init__(self, held: Mapping[Key, tuple[Layer, Any]], kept: Path | None = None) -> None:
+        self.kept = kept
+        self._held = held
+        self._layers: dict[Layer, dict[Key, Any]] = defaultdict(dict)
+        for key, (layer, message) in held.items():
+            self._layers[layer][key] = message
+        self._edited: dict[Layer, None] = {}
+
+    def replace(self, weight: Weight, record: Record) -> None:
+        """Store a record in the weight's place, and raise the models around it to a version that reads it."""
+        layer, message = self._held[weight.key]
+        if layer not in self._edited and not self._fields(layer).keys() >= BOTH:
+            self._edited[layer] = None
+        if weight.encoded == "int8RawValue":
+            layer.parameters.int8DynamicQuantize = False  # which asks for whole numbers
+        version = SINCE[store(message, record)]
+        for model in layer.models:
+            model.specificationVersion = max(model.specificationVersion, version)
+
+    def check(self) -> None:
+        """Refuse layers of fp16 and fp32 weights, where the values of one forbade what was asked for."""
+        for layer in self._edited:
+            fields = self._fields(layer)
+            if fields.keys() >= BOTH:
+                raise UsageError(
+                    str(fields["floatValue"]),
+                    who="milpass",
+                    cannot="write its layer",
+                    got=f"values that stay fp32 beside {fields['float16Value']} in fp16",
+                    needs="one type in a layer",
+                    remedy="Leave the layer out of the choice",
+                )
+
+    def _fields(self, layer: Layer) -> dict[str | None, Key]:
+        """The fields that hold the values of a layer's weights, with a weight for each."""
+        return {stored_field(message): key for key, message in self._layers[layer].items()}

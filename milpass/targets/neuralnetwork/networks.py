@@ -1,0 +1,165 @@
+"""One walk over the layers of a model: where each stands, and which hands its results to which.
+
+A blob may be bound again, so that who reads it gets what was bound last: def-use follows the order of the
+layers.  Networks inside a layer bind the blobs of the network around them; what either branch binds, or no
+turn of a loop, may be read afterwards, and a turn may read what the one before it bound.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+from milpass.targets.neuralnetwork.layers import CONSTANTS, NESTED
+from milpass.weight import Key
+
+# What a blob's name stands for: the layers that may have bound it; None: an input of the model.
+Scope: TypeAlias = dict[str, frozenset["Layer | None"]]
+
+KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
+PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
+
+
+@frozen(eq=False)
+class Layer:
+    """One layer: where it stands, its type, its live message, the models around it, outermost first."""
+
+    at: Key
+    type: str
+    live: Any
+    models: tuple[Any, ...]
+
+    @property
+    def parameters(self) -> Any:
+        """The parameters of its type."""
+        return getattr(self.live, self.type)
+
+
+@frozen(eq=False)
+class Networks:
+    """The layers in order, and the flow between them; `uses` are the readers of each constant's result."""
+
+    layers: list[Layer] = field(factory=list)
+    flows: dict[tuple[Layer, Layer], None] = field(factory=dict)
+    uses: dict[Layer, dict[tuple[Layer, int], None]] = field(factory=lambda: defaultdict(dict))
+    reading_input: set[Layer] = field(factory=set)
+    giving_output: set[Layer] = field(factory=set)
+    _known: dict[Key, list[Layer]] = field(factory=dict)
+
+    @classmethod
+    def of(cls, model: Any) -> Networks:
+        """Walk every network of a model."""
+        found = cls()
+        for function, models in stages(model, "", ()):
+            found._stage(function, models)
+        return found
+
+    def _stage(self, function: str, models: tuple[Any, ...]) -> None:
+        description = models[-1].description
+        scope: Scope = {each.name: frozenset({None}) for each in description.input}
+        network = getattr(models[-1], models[-1].WhichOneof("Type"))
+        scope = self._network(network, Key(function, (), ""), models, scope)
+        for output in description.output:
+            self.giving_output.update(layer for layer in scope.get(output.name, ()) if layer)
+
+    def _network(self, network: Any, place: Key, models: tuple[Any, ...], scope: Scope) -> Scope:
+        """Walk the layers of a network, and give what its blobs stand for after them."""
+        scope = dict(scope)
+        for layer in self._layers(network, place, models):
+            for number, blob in enumerate(layer.live.input):
+                self._read(layer, number, scope.get(blob, frozenset()))
+            if layer.type in NESTED:
+                scope = self._nested(layer, scope)
+            scope.update(dict.fromkeys(layer.live.output, frozenset({layer})))
+        return scope
+
+    def _layers(self, network: Any, place: Key, models: tuple[Any, ...]) -> list[Layer]:
+        """The layers of a network, the same each time that it is walked over."""
+        if place not in self._known:
+            self._known[place] = list(_labelled(network.layers, place, models))
+            self.layers.extend(self._known[place])
+        return self._known[place]
+
+    def _nested(self, layer: Layer, scope: Scope) -> Scope:
+        networks = [getattr(layer.parameters, name) for name in NESTED[layer.type]]
+        places = [_inside(layer, name) for name in NESTED[layer.type]]
+        pairs = list(zip(networks, places, strict=True))
+        if layer.type == "branch":
+            return merged(self._network(*pair, layer.models, scope) for pair in pairs)
+        # A turn may read what the one before it bound; once that is noted, another walk brings nothing new.
+        turns = 1 if places[-1] in self._known else 2
+        for _ in range(turns):
+            inner = scope
+            for pair in pairs:
+                inner = self._network(*pair, layer.models, inner)
+            scope = merged((scope, inner))
+        self._read(layer, 0, scope.get(layer.parameters.conditionVar, frozenset()))
+        return scope
+
+    def _read(self, layer: Layer, number: int, sources: Iterable[Layer | None]) -> None:
+        for source in sources:
+            if source is None:
+                self.reading_input.add(layer)
+            elif source.type in CONSTANTS:
+                self.uses[source][layer, number] = None
+            else:
+                self.flows[source, layer] = None
+
+
+def stages(model: Any, function: str, outer: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """The networks of a model by the path of pipelines that leads to them, with the models around them."""
+    kind = model.WhichOneof("Type")
+    if kind in KINDS:
+        yield function or "main", (*outer, model)
+    elif kind in PIPELINES:
+        pipeline = model.pipeline if kind == "pipeline" else getattr(model, kind).pipeline
+        for number, stage in enumerate(pipeline.models):
+            path = f"{function}.models[{number}]" if function else f"models[{number}]"
+            yield from stages(stage, path, (*outer, model))
+
+
+def merged(scopes: Iterable[Scope]) -> Scope:
+    """What names stand for after one of several ways."""
+    found: Scope = {}
+    for scope in scopes:
+        for blob, layers in scope.items():
+            found[blob] = found.get(blob, frozenset()) | layers
+    return found
+
+
+def _labelled(messages: Iterable[Any], place: Key, models: tuple[Any, ...]) -> Iterator[Layer]:
+    """Layers by their names, or their types; those of equal names are numbered from the second on."""
+    seen: Counter[str] = Counter()
+    for message in messages:
+        kind = message.WhichOneof("layer") or "unknown"
+        label = str(message.name or kind)
+        seen[label] += 1
+        name = label if seen[label] == 1 else f"{label}#{seen[label]}"
+        yield Layer(Key(place.function, place.block, name), kind, message, models)
+
+
+def _inside(layer: Layer, name: str) -> Key:
+    return Key(layer.at.function, (*layer.at.block, f"{layer.at.name}.{name}"), "")
+
+
+def places(layer: Layer, path: str) -> Mapping[str, Any]:
+    """The messages that a path of the table leads to, by the path with numbers in it."""
+    found = {"": layer.parameters}
+    for step in path.split("."):
+        name = step.removesuffix("[]")
+        found = {
+            way: message
+            for before, parent in found.items()
+            for way, message in _step(f"{before}.{name}".lstrip("."), parent, name, repeated=step != name)
+        }
+    return found
+
+
+def _step(way: str, parent: Any, name: str, *, repeated: bool) -> Iterator[tuple[str, Any]]:
+    if repeated:
+        yield from ((f"{way}[{number}]", each) for number, each in enumerate(getattr(parent, name)))
+    elif parent.HasField(name):
+        yield way, getattr(parent, name)
