@@ -181,9 +181,10 @@ def apply(
     `concurrent.futures` searches in place of the threads, which then but make of it what is stored; its
     workers must see the package's files by the same path.  The bytes are the same.
 
-    Raises `ModelError` where the model cannot be read, `UsageError` for wrong arguments and for a
-    destination that exists (without `overwrite`) or cannot be written, `NothingCompressed` where no weight
-    would change, `VerificationError` where the copy is not what was fitted.
+    Raises `ModelError` where the model cannot be read, `UsageError` for wrong arguments, for a destination
+    that exists (without `overwrite`) or cannot be written, a cache that cannot be used, and an executor that
+    fails, `NothingCompressed` where no weight would change, `VerificationError` where the copy is not what
+    was fitted.
     """
     check_threads(threads)
     check_executor(executor)
