@@ -6,24 +6,25 @@ import logging
 import os
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen, has
 
 from milpass.errors import NothingCompressed, UsageError
 from milpass.execution import Means, Progress, carry_out
-from milpass.findings.kept import cache_at
 from milpass.folding import folded
 from milpass.granularity import GRANULARITIES
 from milpass.legality import Course, course_of, settle
 from milpass.passes import PASSES, Pass
 from milpass.plan import Plan
 from milpass.recipes import read_recipe, write_recipe
-from milpass.remote.sending import check_executor
-from milpass.scheduling import check_threads, default_threads
+from milpass.scheduling import check_executor, check_threads, default_threads
 from milpass.selectors import SELECTORS
 from milpass.targets import Target, open_target
 from milpass.text import read
+
+if TYPE_CHECKING:
+    from milpass.findings.folder import Folder
 
 # Silent unless the program that uses it listens.
 logging.getLogger("milpass").addHandler(logging.NullHandler())
@@ -180,9 +181,10 @@ def apply(
     `concurrent.futures` searches in place of the threads, which then but make of it what is stored; its
     workers must see the package's files by the same path.  The bytes are the same.
 
-    Raises `ModelError` where the model cannot be read, `UsageError` for wrong arguments and for a
-    destination that exists (without `overwrite`) or cannot be written, `NothingCompressed` where no weight
-    would change, `VerificationError` where the copy is not what was fitted.
+    Raises `ModelError` where the model cannot be read, `UsageError` for wrong arguments, for a destination
+    that exists (without `overwrite`) or cannot be written, a cache that cannot be used, and an executor that
+    fails, `NothingCompressed` where no weight would change, `VerificationError` where the copy is not what
+    was fitted.
     """
     check_threads(threads)
     check_executor(executor)
@@ -194,18 +196,26 @@ def apply(
     plan = Pipeline(pipeline)._plan(opened, course, strict=strict)
     if not plan.replaced:
         raise NothingCompressed(plan, opened.name)
-    folder = None if cache is None else cache_at(cache)
     means = Means(
         threads=threads or default_threads(),
         overwrite=overwrite,
         progress=progress,
         verified=verify,
-        cache=folder,
+        cache=_cache(cache),
         resume=resume,
         executor=executor,
     )
     done = carry_out(plan, opened, course, place, means)
     return opened.result(place), done
+
+
+def _cache(place: str | os.PathLike[str] | None) -> Folder | None:
+    """The cache in a folder, if one is named."""
+    if place is None:
+        return None
+    from milpass.findings.kept import cache_at
+
+    return cache_at(place)
 
 
 def _nothing_beside(target: Target) -> UsageError:

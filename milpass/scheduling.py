@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
@@ -32,6 +32,20 @@ def check_threads(threads: object) -> None:
             cannot="start threads",
             got=repr(threads),
             needs="an integer of at least 1",
+        )
+
+
+def check_executor(executor: object) -> None:
+    """Refuse what is no executor."""
+    if executor is not None and not isinstance(executor, Executor):
+        client = callable(getattr(executor, "get_executor", None))
+        raise UsageError(
+            "executor",
+            who="milpass",
+            cannot="fit weights by it",
+            got=f"a {type(executor).__name__}",
+            needs="a concurrent.futures.Executor",
+            remedy="Hand over its get_executor()" if client else None,
         )
 
 

@@ -123,7 +123,7 @@ def test_the_command_takes_an_address(cluster: Any, source: Path, plain: Path, t
 def test_no_scheduler_is_told_in_one_line(
     source: Path, tmp_path: Path, address: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own, "PATIENCE", 1)
+    monkeypatch.setattr(own, "PATIENCE", 0.3)
     begun = time.monotonic()
     refused = run("palettize", source, "-o", tmp_path / "out", "--dask", address)
     (line,) = refused.stderr.splitlines()
@@ -135,7 +135,7 @@ def test_no_scheduler_is_told_in_one_line(
 
 
 def test_a_scheduler_without_workers(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own, "PATIENCE", 1)
+    monkeypatch.setattr(own, "PATIENCE", 0.3)
     with distributed.LocalCluster(n_workers=0, processes=False, protocol="tcp", **ON_LOOPBACK) as empty:
         refused = run("palettize", source, "-o", tmp_path / "out", "--dask", empty.scheduler_address)
     (line,) = refused.stderr.splitlines()

@@ -12,7 +12,7 @@ from milpass.errors import UsageError
 from milpass.findings.chains import Chain
 from milpass.findings.folder import Folder
 from milpass.findings.keys import key_of
-from milpass.findings.octets import from_octets
+from milpass.findings.octets import Damaged, from_octets
 from milpass.fitting.finding import Finding
 from milpass.fitting.fitted import FittedWeight
 
@@ -47,15 +47,26 @@ def _check_outside(path: Path) -> None:
         raise ValueError("a folder of a package")
 
 
+def refused(name: str, got: str, needs: str) -> UsageError:
+    """The error for a weight that an executor does not fit; nothing is written then."""
+    remedy = "Nothing was written"
+    return UsageError(name, who="the executor", cannot="fit it", got=got, needs=needs, remedy=remedy)
+
+
+def _told(octets: bytes, key: bytes, name: str) -> tuple[Finding, ...]:
+    """What others have found, if they have seen what is here."""
+    try:
+        return from_octets(octets, key)
+    except Damaged:
+        raise refused(name, "other values in its file", "the file that is read here") from None
+
+
 @frozen(eq=False)
 class Kept:
     """The folders of a run, the one that goes with its destination first."""
 
     resumed: Folder | None = None
     cache: Folder | None = None
-
-    def __bool__(self) -> bool:
-        return self.resumed is not None or self.cache is not None
 
     def get(self, key: bytes) -> tuple[Finding, ...] | None:
         """What was found by the fit that has this key, None where nothing is kept of it."""
@@ -76,13 +87,13 @@ class Kept:
                 LOGGER.warning("%s: a fit could not be kept: %s", self.cache.path, error.strerror)
 
 
-def fitted(chain: Chain, kept: Kept, octets: bytes | None = None) -> FittedWeight:
+def fitted(chain: Chain, kept: Kept | None, octets: bytes | None = None) -> FittedWeight:
     """Fit a chain from what others have found (`octets`), or is kept of it; or anew, and keep it.
 
-    Raises what modes raise, and `Damaged` where the others have found it for something else.
+    Raises what modes raise, and `UsageError` where the others have found it for something else.
     """
-    key, name = key_of(chain), chain.composition.weight.name
-    findings = kept.get(key) if octets is None else from_octets(octets, key)
+    key, name, kept = key_of(chain), chain.composition.weight.name, kept or Kept()
+    findings = kept.get(key) if octets is None else _told(octets, key, name)
     again = None if findings is None else chain.fitted_again(findings)
     if again is None:
         again, findings = chain.fitted()

@@ -13,7 +13,7 @@ from attrs import frozen
 from milpass.composition import Composition
 from milpass.errors import UsageError
 from milpass.findings.chains import Chain
-from milpass.findings.kept import Kept
+from milpass.findings.kept import Kept, refused
 from milpass.findings.keys import key_of
 from milpass.jobs import Job
 from milpass.remote.tasks import answer_size, task_of
@@ -30,20 +30,6 @@ MOST_BYTES = 1 << 26
 _Begun: TypeAlias = tuple[Job, "Future[bytes | dict[str, str]] | None", int]
 
 
-def check_executor(executor: object) -> None:
-    """Refuse what is no executor."""
-    if executor is not None and not isinstance(executor, Executor):
-        client = callable(getattr(executor, "get_executor", None))
-        raise UsageError(
-            "executor",
-            who="milpass",
-            cannot="fit weights by it",
-            got=f"a {type(executor).__name__}",
-            needs="a concurrent.futures.Executor",
-            remedy="Hand over its get_executor()" if client else None,
-        )
-
-
 @frozen(eq=False)
 class Sender:
     """Sends the searches of a run to an executor, but for those whose outcome is kept."""
@@ -51,7 +37,7 @@ class Sender:
     executor: Executor
     target: Target
     legal: Callable[[Weight], Mapping[str, Sequence[int]]]
-    kept: Kept
+    kept: Kept | None
     threads: int
 
     def answered(self, jobs: Iterable[Job]) -> Generator[tuple[Job, bytes | None], None, None]:
@@ -68,7 +54,7 @@ class Sender:
     def _task(self, job: Job) -> Task | None:
         legal = self.legal(job.weight)
         task = task_of(self.target, job, legal)
-        if task is None or not self.kept:
+        if task is None or self.kept is None:
             return task
         chain = Chain(Composition(job.weight, legal), job.fits, job.weight.load())
         return task if self.kept.get(key_of(chain)) is None else None
@@ -104,22 +90,12 @@ class Sender:
             raise self._failed(job, error) from error
         if isinstance(answer, bytes):
             return answer
-        raise refused(job, answer["got"], answer["needs"])
+        raise refused(job.weight.name, answer["got"], answer["needs"])
 
     def _failed(self, job: Job, error: Exception) -> UsageError:
         said = f"{type(error).__name__}: {error}".removesuffix(": ")
         if isinstance(error, CancelledError):
             said = "a task that was cancelled, as by a cluster that has ended"
-        return refused(job, said, f"a {type(self.executor).__name__} that carries out what it is given")
-
-
-def refused(job: Job, got: str, needs: str) -> UsageError:
-    """The error for a weight that an executor does not fit; nothing is written then."""
-    return UsageError(
-        job.weight.name,
-        who="the executor",
-        cannot="fit it",
-        got=got,
-        needs=needs,
-        remedy="Nothing was written",
-    )
+        return refused(
+            job.weight.name, said, f"a {type(self.executor).__name__} that carries out what it is given"
+        )
