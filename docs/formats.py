@@ -37,6 +37,7 @@ ALONE = (
     fit_lut(nbits=8, cluster_dim=2),
     fit_lut(nbits=8, per_channel_scale=True),
     *(fit_affine(granularity=each) for each in GRANULARITIES),
+    fit_affine(mode="dynamic", granularity=PerTensor()),
     prune_weights(sparsity=0.5),
     fit_cast(),
 )

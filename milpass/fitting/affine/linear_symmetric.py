@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from milpass.fitting.fitted import AffineOptions, FittedWeight, Terms
-from milpass.fitting.numbers.biased import Unsigned, with_bias
+from milpass.fitting.numbers.biased import with_bias
 from milpass.fitting.numbers.quantization import Grid, spanning
-from milpass.fitting.numbers.ranges import fit_grid
+from milpass.fitting.numbers.ranges import Options, fit_grid
 
 NBITS = "given"
 
@@ -18,13 +18,14 @@ NBITS = "given"
 def fit(array: NDArray[Any], options: AffineOptions, terms: Terms) -> FittedWeight:
     """Fit a scale to each group; the lowest code is left out, so that both signs reach as far."""
     if terms.has_biases:
-        return with_bias(array, fit_grid(array, Unsigned.of(options), terms, _grid))
-    return fit_grid(array, options, terms, _grid)
+        return with_bias(array, fit_grid(array, Options.of(options, signed=False), terms, grid))
+    return fit_grid(array, options, terms, grid)
 
 
-def _grid(
+def grid(
     least: NDArray[np.float64], greatest: NDArray[np.float64], low: int, high: int, dtype: np.dtype[Any]
 ) -> Grid:
+    """Steps about zero, as far as the greatest magnitude of each row."""
     reach = (high - low) // 2
     zeros = np.full(least.shape, float(high - reach))
     scales = spanning(np.maximum(np.abs(least), np.abs(greatest)), reach, dtype)

@@ -141,7 +141,8 @@ def _half(weights: Any, shape: tuple[int, ...]) -> dict[str, Value]:
 def _int8(weights: Any, shape: tuple[int, ...]) -> dict[str, Value]:
     data = np.frombuffer(weights.int8RawValue, np.int8)
     scale = weights.quantization.linearQuantization.scale
-    return {"int8RawValue": Value("int8", shape, data), "scale": _numbers(scale)}
+    held = Value("int8", shape, data)
+    return {"int8RawValue": held, "numberOfBits": _nbits(weights), "scale": _numbers(scale)}
 
 
 _OPERANDS: dict[str, Callable[[Any, tuple[int, ...]], dict[str, Value]]] = {
