@@ -29,7 +29,10 @@ SAMPLE = Weight(
     (64, 64),
     "fp32",
     Source("", 0),
-    (Reader("linear", "linear", "weight", "weight", axes=(0, 1)),),
+    (
+        Reader("linear", "linear", "weight", "weight", axes=(0, 1)),
+        Reader("innerProduct", "linear", "weights", "weight", axes=(0, 1)),
+    ),
 )
 GRANULARITIES = (PerTensor(), PerChannel(), PerGroupedChannel(8), PerBlock(32))
 ALONE = (

@@ -300,9 +300,8 @@ def test_layers_that_round_their_input(tmp_path: Path) -> None:
     assert expected in left["conv/weights"] and expected in left["fc/bias"]
     before, after = (dict(networks.weight_messages(networks.parsed(path))) for path in (source, out))
     layers = {layer.name: layer for layer in network_of(networks.parsed(out)).layers}
-    assert (
-        layers["fc"].innerProduct.int8DynamicQuantize and layers["matmul"].batchedMatmul.int8DynamicQuantize
-    )
+    assert layers["fc"].innerProduct.int8DynamicQuantize
+    assert layers["matmul"].batchedMatmul.int8DynamicQuantize
     for row in plan.replaced:
         stored, read = after[row.weight.name], read_weights(out)[row.weight.name]
         values = np.array(list(before[row.weight.name].floatValue), np.float32)
@@ -327,6 +326,6 @@ def test_scales_of_channels_and_other_bits_are_refused(tmp_path: Path) -> None:
     source = saved(small(), tmp_path / "m.mlmodel")
     pipeline = EVERYTHING | fit_affine(mode="dynamic") | replace_const_with_affine()
     rows = {row.weight.name: row.entry for row in pipeline.plan(source).rows}
-    assert "one scale for a weight whose layer rounds its input, not 8" in str(rows["fc/weights"])
+    assert "8 bits and one scale where a layer rounds its input, not 8 and 8" in str(rows["fc/weights"])
     with pytest.raises(UsageError, match="needs 8"):
         fit_affine(mode="dynamic", nbits=4)
