@@ -95,6 +95,12 @@ DAMAGED: dict[str, tuple[Callable[[Path], Path], str]] = {
         unsound(lambda p: (p.weights.Clear(), packed(p), set_bits(p, 3))),  # type: ignore[func-returns-value]
         "8 elements in rawValue for 128",
     ),
+    "no channels": (
+        unsound(
+            lambda p: (p.weights.Clear(), packed(p), set_bits(p, 3), setattr(p, "outputChannels", 0))  # type: ignore[func-returns-value]
+        ),
+        "8 elements in rawValue for 0",
+    ),
     "no bits": (unsound(lambda p: (p.weights.Clear(), packed(p))), "numbers of 0 bits"),  # type: ignore[func-returns-value]
 }
 

@@ -46,7 +46,7 @@ def stored_size(weights: Any, field: str) -> int:
 def check_size(weights: Any, field: str, size: int) -> None:
     """Raise `ValueError` where a field does not hold so many elements; of bytes there may be more."""
     stored = stored_size(weights, field)
-    enough = stored >= size if field == "rawValue" else stored == size
+    enough = stored >= size > 0 if field == "rawValue" else stored == size
     if not enough or (field == "float16Value" and len(weights.float16Value) % 2):
         raise ValueError(f"{stored:,} elements in {field} for {size:,}")
 
