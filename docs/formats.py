@@ -29,7 +29,10 @@ SAMPLE = Weight(
     (64, 64),
     "fp32",
     Source("", 0),
-    (Reader("linear", "linear", "weight", "weight", axes=(0, 1)),),
+    (
+        Reader("linear", "linear", "weight", "weight", axes=(0, 1)),
+        Reader("innerProduct", "linear", "weights", "weight", axes=(0, 1)),
+    ),
 )
 GRANULARITIES = (PerTensor(), PerChannel(), PerGroupedChannel(8), PerBlock(32))
 ALONE = (
@@ -37,6 +40,7 @@ ALONE = (
     fit_lut(nbits=8, cluster_dim=2),
     fit_lut(nbits=8, per_channel_scale=True),
     *(fit_affine(granularity=each) for each in GRANULARITIES),
+    fit_affine(mode="dynamic", granularity=PerTensor()),
     prune_weights(sparsity=0.5),
     fit_cast(),
 )

@@ -43,7 +43,8 @@ class Link:
     `shape` is that of the values that it encodes, `groups` the number of groups along each axis of it,
     `vector` how many values an index stands for, `has_offset` whether scales come with offsets, `has_bias`
     whether with biases of the weight's type, `kept` how many values stay where not all do (None: the data
-    tell), and `axis` that of the weight's output channels (None where nothing tells).
+    tell), and `axis` that of the weight's output channels (None where nothing tells).  `rounds_inputs` says
+    that who reads the weight is to round its other input, too, and `uses` who that is: operation.input.
     """
 
     encoding: str
@@ -55,6 +56,8 @@ class Link:
     kept: int | None = None
     axis: int | None = field(default=None, eq=False)
     has_bias: bool = False
+    rounds_inputs: bool = False
+    uses: frozenset[str] = field(default=frozenset(), eq=False)
 
     @property
     def size(self) -> int:
@@ -117,7 +120,9 @@ def links(weight: Weight, fits: Sequence[Fit]) -> tuple[Link, ...]:
             chain += _scaled(fit, weight)
             groups = fit.granularity.groups(weight.shape, weight.channels)
             vector_axis(fit, weight.shape, groups, weight.channels)
-            chain.append(evolve(_link(fit, weight.shape, groups), axis=weight.channels.output))
+            uses = frozenset(f"{reader.op_type}.{reader.input}" for reader in weight.readers)
+            link = _link(fit, weight.shape, groups)
+            chain.append(evolve(link, axis=weight.channels.output, uses=uses))
     return tuple(chain)
 
 
@@ -141,6 +146,7 @@ def _link(fit: Fit, shape: tuple[int, ...], groups: tuple[int, ...]) -> Link:
         getattr(fit, "cluster_dim", 1),
         getattr(fit, "has_offset", False),
         kept(shape, groups) if kept else None,
+        rounds_inputs=getattr(fit, "rounds_inputs", False),
     )
 
 

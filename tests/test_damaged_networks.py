@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -20,6 +21,7 @@ from milpass import (
     fit_cast,
     fit_lut,
     parse,
+    read_weights,
     replace_const_with_affine,
     replace_const_with_cast,
     replace_const_with_lut,
@@ -64,6 +66,10 @@ def packed(field: Any) -> None:
     field.weights.rawValue = b"123"
 
 
+def set_bits(field: Any, nbits: int) -> None:
+    field.weights.quantization.numberOfBits = nbits
+
+
 def written(data: bytes) -> Callable[[Path], Path]:
     def make(path: Path) -> Path:
         path.write_bytes(data)
@@ -84,6 +90,16 @@ DAMAGED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "odd halves": (
         unsound(lambda p: (p.weights.Clear(), setattr(p.weights, "float16Value", b"x" * 257))),  # type: ignore[func-returns-value]
         "128 elements in float16Value",
+    ),
+    "few bytes": (
+        unsound(lambda p: (p.weights.Clear(), packed(p), set_bits(p, 3))),  # type: ignore[func-returns-value]
+        "8 elements in rawValue for 128",
+    ),
+    "no channels": (
+        unsound(
+            lambda p: (p.weights.Clear(), packed(p), set_bits(p, 3), setattr(p, "outputChannels", 0))  # type: ignore[func-returns-value]
+        ),
+        "8 elements in rawValue for 0",
     ),
     "no bits": (unsound(lambda p: (p.weights.Clear(), packed(p))), "numbers of 0 bits"),  # type: ignore[func-returns-value]
 }
@@ -111,6 +127,30 @@ def test_parameters_that_do_not_fit_are_told_when_they_are_read(tmp_path: Path) 
     assert CliRunner().invoke(main, ["inspect", str(source)]).exit_code == 0
     _, plan = apply(decompress(called("conv*")), source, tmp_path / "back.mlmodel")
     assert len(plan.replaced) == 2
+
+
+def test_bytes_after_the_numbers_do_not_matter(tmp_path: Path) -> None:
+    """As to Core ML, which asks for enough of them."""
+    out, _ = apply(LUT, saved(small(), tmp_path / "m.mlmodel"), tmp_path / "out.mlmodel")
+    model, expected = networks.parsed(out), read_weights(out)
+    for _, message in networks.weight_messages(model):
+        message.rawValue += bytes(9)
+    found = read_weights(saved(model, tmp_path / "more.mlmodel"))
+    assert {n: a.tobytes() for n, a in found.items()} == {n: a.tobytes() for n, a in expected.items()}
+
+
+def test_absurd_numbers_of_bits(tmp_path: Path) -> None:
+    model = small()
+    weights = network_of(model).layers[2].innerProduct.weights
+    weights.Clear()
+    weights.int8RawValue = bytes(128)
+    weights.quantization.numberOfBits = (1 << 64) - 1
+    weights.quantization.linearQuantization.scale.append(float("nan"))
+    source = saved(model, tmp_path / "m.mlmodel")
+    assert CliRunner().invoke(main, ["inspect", str(source)]).exit_code == 0
+    assert np.isnan(read_weights(source)["fc/weights"]).all()
+    _, plan = apply(LUT, source, tmp_path / "out.mlmodel")
+    assert {row.weight.name for row in plan.skipped} == {"fc/weights"}
 
 
 def test_only_refusals_escape_from_damaged_files(tmp_path: Path) -> None:

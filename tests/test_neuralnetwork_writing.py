@@ -283,3 +283,49 @@ def test_a_network_cannot_be_raised_to_a_release(release: str, tmp_path: Path) -
     source = saved(small(), tmp_path / "m.mlmodel")
     with pytest.raises(UsageError, match="NeuralNetwork"):
         LUT.plan(source, target=release)
+
+
+# Whole numbers for layers that round their input
+
+DYNAMIC = fit_affine(mode="dynamic", granularity=PerTensor()), replace_const_with_affine()
+
+
+def test_layers_that_round_their_input(tmp_path: Path) -> None:
+    """The numbers are the nearest, and the layers are told."""
+    source = saved(every_layer(), tmp_path / "m.mlmodel")
+    out, plan = apply(Pipeline(EVERYTHING, *DYNAMIC), source, tmp_path / "out.mlmodel")
+    assert {row.weight.name for row in plan.replaced} == {"fc/weights", "matmul/weights"}
+    left = {r.weight.name: r.entry.reason for r in plan.skipped if isinstance(r.entry, Skipped)}
+    expected = "no operation that rounds its input, but batchedMatmul.weights, innerProduct.weights"
+    assert expected in left["conv/weights"] and expected in left["fc/bias"]
+    before, after = (dict(networks.weight_messages(networks.parsed(path))) for path in (source, out))
+    layers = {layer.name: layer for layer in network_of(networks.parsed(out)).layers}
+    assert layers["fc"].innerProduct.int8DynamicQuantize
+    assert layers["matmul"].batchedMatmul.int8DynamicQuantize
+    for row in plan.replaced:
+        stored, read = after[row.weight.name], read_weights(out)[row.weight.name]
+        values = np.array(list(before[row.weight.name].floatValue), np.float32)
+        (scale,) = stored.quantization.linearQuantization.scale
+        numbers = np.frombuffer(stored.int8RawValue, np.int8)
+        assert not stored.quantization.linearQuantization.bias and stored.quantization.numberOfBits == 8
+        np.testing.assert_allclose(scale, np.abs(values).max() / 127, rtol=1e-6)
+        assert np.array_equal(numbers, np.rint(values.astype(np.float64) / scale))
+        assert read.tobytes() == (numbers * np.float32(scale)).tobytes() and row.nbytes == values.size + 4
+    back, _ = apply(decompress(), out, tmp_path / "back.mlmodel")
+    layers = {layer.name: layer for layer in network_of(networks.parsed(back)).layers}
+    assert not layers["fc"].innerProduct.int8DynamicQuantize
+
+
+def test_the_version_for_rounded_inputs(tmp_path: Path) -> None:
+    source = saved(small(), tmp_path / "m.mlmodel")
+    out, _ = apply(Pipeline(EVERYTHING, *DYNAMIC), source, tmp_path / "out.mlmodel")
+    assert networks.parsed(out).specificationVersion == 5
+
+
+def test_scales_of_channels_and_other_bits_are_refused(tmp_path: Path) -> None:
+    source = saved(small(), tmp_path / "m.mlmodel")
+    pipeline = EVERYTHING | fit_affine(mode="dynamic") | replace_const_with_affine()
+    rows = {row.weight.name: row.entry for row in pipeline.plan(source).rows}
+    assert "8 bits and one scale where a layer rounds its input, not 8 and 8" in str(rows["fc/weights"])
+    with pytest.raises(UsageError, match="needs 8"):
+        fit_affine(mode="dynamic", nbits=4)

@@ -31,7 +31,8 @@ class Dialect:
     `nests`: the chains of more than one link that it has;
     `always_offset`: whether it stores zero points with every scale, zeros where none are asked for;
     `has_biases`: whether it has numbers of the weight's type in their place, that stand for the number 0;
-    `one_type_a_layer`: whether no operation may have both fp16 and fp32 weights.
+    `one_type_a_layer`: whether no operation may have both fp16 and fp32 weights; `rounding`: the uses of
+    weights, operation.input, where an operation can round its other input to whole numbers.
     """
 
     name: str
@@ -44,16 +45,24 @@ class Dialect:
     always_offset: bool = False
     has_biases: bool = False
     one_type_a_layer: bool = False
+    rounding: frozenset[str] = frozenset()
 
     def refuse(self, chain: Sequence[Link]) -> str | None:
         """Why the format cannot hold a chain, None where it can; no weight is read."""
         kinds = tuple(link.encoding for link in chain)
         if len(chain) > 1 and kinds not in self.nests:
             return f"{self.name} has no {' inside '.join(reversed(kinds))}"
-        alone = (why for link in chain for why in (self._illegal_bits(link), *(r(link) for r in self.rules)))
+        rules = (self._illegal_bits, self._illegal_rounding, *self.rules)
+        alone = (rule(link) for link in chain for rule in rules)
         joined = (joint(*pair) for pair in pairwise(chain) for joint in self.joints)
         why = next(filter(None, (*alone, *joined)), None)
         return why and f"{self.name} has {why}"
+
+    def _illegal_rounding(self, link: Link) -> str | None:
+        if not link.rounds_inputs or link.uses & self.rounding:
+            return None
+        known = f", but {', '.join(sorted(self.rounding))}" if self.rounding else ""
+        return f"no operation that rounds its input{known}"
 
     def _illegal_bits(self, link: Link) -> str | None:
         legal = self.legal.get(link.encoding)
@@ -68,7 +77,8 @@ class Dialect:
         if self.always_offset:
             chain = [evolve(link, has_offset=link.encoding == "affine") for link in chain]
         if self.has_biases:
-            chain = [evolve(link, has_bias=link.encoding == "affine") for link in chain]
+            biased = (link.encoding == "affine" and not link.rounds_inputs for link in chain)
+            chain = [evolve(link, has_bias=has) for link, has in zip(chain, biased, strict=True)]
         return stored_bytes(chain, weight)
 
     def spell(self, encoding: Encoding) -> Record:

@@ -63,6 +63,8 @@ def _read_lut(record: Record, operands: Operands) -> Lut:
 def _spell_affine(affine: Affine) -> Record:
     """Packed numbers, a scale and a bias for the weight or for each channel."""
     assert isinstance(affine.inner, Dense)
+    if affine.inner.dtype == "int8" and affine.offset is None and affine.bias is None:
+        return _spell_int8(affine, affine.inner)
     numbers, nbits = affine.inner.array, int(affine.inner.dtype.removeprefix("u").removeprefix("int"))
     low = 0 if affine.inner.dtype.startswith("u") else -1 << (nbits - 1)
     axes = [axis for axis, count in enumerate(affine.scale.shape) if count > 1]
@@ -74,6 +76,16 @@ def _spell_affine(affine: Affine) -> Record:
         "axis": plain(np.array(axes[0] if axes else 0, np.int32)),
     }
     return Record("linearQuantization", "attributes", "fp32", affine.shape, operands)
+
+
+def _spell_int8(affine: Affine, inner: Dense) -> Record:
+    """Whole numbers and one scale, of a layer that rounds its input to whole numbers, too."""
+    operands = {
+        "int8RawValue": plain(inner.array),
+        "numberOfBits": plain(np.array(8, np.int32)),
+        "scale": plain(affine.scale.reshape(-1)),
+    }
+    return Record("int8RawValue", "attributes", "fp32", affine.shape, operands)
 
 
 def _biases(affine: Affine, low: int) -> NDArray[np.float32]:
@@ -111,7 +123,7 @@ def _along(record: Record, operands: Operands, count: int) -> list[int]:
 
 
 def _read_int8(record: Record, operands: Operands) -> Affine:
-    """Whole numbers with one scale, of a layer that rounds its input to whole numbers, too."""
+    """The numbers and the scale."""
     held, scale = array_of(value(operands, "int8RawValue")), array_of(value(operands, "scale"))
     return Affine(
         Dense(held.reshape(record.shape), "int8"), scale.reshape(_along(record, operands, scale.size))
@@ -128,6 +140,13 @@ def _read_cast(record: Record, operands: Operands) -> Cast:
     """The values in half precision."""
     held = array_of(value(operands, "float16Value"))
     return Cast(Dense(held.reshape(record.shape)), "fp32")
+
+
+def _numbers_of_rounded_inputs(link: Link) -> str | None:
+    """Bytes with one scale."""
+    if not link.rounds_inputs or (link.nbits == 8 and set(link.groups) <= {1}):
+        return None
+    return f"8 bits and one scale where a layer rounds its input, not {link.nbits} and {prod(link.groups)}"
 
 
 def _scales_of_channels(link: Link) -> str | None:
@@ -150,7 +169,8 @@ NEURAL_NETWORK = Dialect(
         "int8RawValue": _read_int8,
     },
     legal=LEGAL,
-    rules=(one_table, _scales_of_channels),
+    rules=(one_table, _numbers_of_rounded_inputs, _scales_of_channels),
     has_biases=True,
     one_type_a_layer=True,
+    rounding=frozenset({"innerProduct.weights", "batchedMatmul.weights"}),
 )

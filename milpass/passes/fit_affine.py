@@ -15,7 +15,10 @@ RANGES = ("minmax", "mse")
 
 
 def _check_nbits(instance: Pass, attribute: Attribute[Any], value: object) -> None:
-    least = 1 if getattr(instance, "mode", None) == "linear" else 2
+    mode = getattr(instance, "mode", None)
+    if mode == "dynamic" and value != 8:
+        raise refused(instance, attribute, value, "8, which is all that a layer can round its input to")
+    least = 1 if mode == "linear" else 2
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 8:
         raise refused(instance, attribute, value, f"an integer from {least} to 8")
 
@@ -25,7 +28,8 @@ class fit_affine(FittingPass):
     """Fit whole numbers to each selected weight, with a scale, in mode "linear" a zero point, for each group.
 
     w = scale * (number - zero point); zero stays exactly zero.  A neural network has a bias in the place of a
-    zero point, w = scale * number + bias, and mode "linear" spans no more than the values.
+    zero point, w = scale * number + bias, and mode "linear" spans no more than the values; only there is mode
+    "dynamic", for layers that then round their input to whole numbers, too.
     """
 
     mode: str = field(
@@ -69,4 +73,9 @@ class fit_affine(FittingPass):
     @property
     def has_offset(self) -> bool:
         """Whether zero points are stored: signed symmetric numbers need none."""
-        return self.mode == "linear" or not self.signed
+        return self.mode == "linear" or (self.mode == "linear_symmetric" and not self.signed)
+
+    @property
+    def rounds_inputs(self) -> bool:
+        """Whether the operation that reads the weight is to round its other input, too."""
+        return self.mode == "dynamic"

@@ -30,6 +30,7 @@ from milpass import (
     select_weights,
 )
 from milpass.dialects.neuralnetwork import NEURAL_NETWORK
+from milpass.granularity import PerTensor
 from milpass.plan import Replaced, Skipped
 from milpass.selectors import anything
 from milpass.targets import open_target
@@ -275,6 +276,27 @@ def test_half_precision_is_decompressed(tmp_path: Path) -> None:
     assert plan.replaced and {n: a.tobytes() for n, a in after.items()} == {
         n: a.tobytes() for n, a in expected.items()
     }
+
+
+def test_rounded_inputs_are_those_of_coremltools_but_for_its_truncation(sample: Path, tmp_path: Path) -> None:
+    spec = ct.utils.load_spec(str(sample))
+    with contextlib.redirect_stdout(io.StringIO()):
+        theirs = quantization_utils.activate_int8_int8_matrix_multiplications(spec)
+    dynamic = fit_affine(mode="dynamic", granularity=PerTensor()) | replace_const_with_affine()
+    out, plan = apply(EVERYTHING | dynamic, sample, tmp_path / "out.mlmodel")
+    ours = networks.parsed(out)
+    assert ours.specificationVersion == theirs.specificationVersion == 5
+    found, expected = (dict(networks.weight_messages(each)) for each in (ours, theirs))
+    for row in plan.replaced:
+        mine, other = found[row.weight.name], expected[row.weight.name]
+        scales = [list(each.quantization.linearQuantization.scale) for each in (mine, other)]
+        np.testing.assert_allclose(*scales, rtol=1e-6)
+        numbers = [np.frombuffer(each.int8RawValue, np.int8).astype(int) for each in (mine, other)]
+        assert set(np.abs(numbers[0]) - np.abs(numbers[1])) == {0, 1}
+    for model in (ours, theirs):
+        for _, message in networks.weight_messages(model):
+            message.Clear()
+    assert ours.SerializeToString(deterministic=True) == theirs.SerializeToString(deterministic=True)
 
 
 def test_pipelines_of_coremltools(tmp_path: Path) -> None:

@@ -24,21 +24,6 @@ PARTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 STEPS = 3
 
 
-@frozen
-class Unsigned:
-    """Options of a fit whose numbers are to begin at 0."""
-
-    nbits: int | None
-    range: str
-    signed: bool = False
-    has_offset: bool = True
-
-    @classmethod
-    def of(cls, options: AffineOptions) -> Unsigned:
-        """The options that remain."""
-        return cls(options.nbits, options.range)
-
-
 @frozen(eq=False)
 class Lines:
     """What the numbers up to `steps` stand for, for each row: scale * number + bias; (rows,) each, fp32."""

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
-from attrs import evolve
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
@@ -26,6 +26,25 @@ Spanning: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.float64], int, i
 # The parts of the range from which the search for the least error starts, and its steps from each.
 PARTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 STEPS = 3
+
+
+@frozen
+class Options:
+    """Options of a fit but for the sign, which its mode or its format chooses."""
+
+    nbits: int | None
+    range: str
+    signed: bool
+
+    @classmethod
+    def of(cls, options: AffineOptions, *, signed: bool) -> Options:
+        """The options that a pass was given, with another sign."""
+        return cls(options.nbits, options.range, signed)
+
+    @property
+    def has_offset(self) -> bool:
+        """Unsigned numbers have a zero point."""
+        return not self.signed
 
 
 def fit_grid(

@@ -14,6 +14,8 @@ from milpass.targets.neuralnetwork.values import SINCE, store, stored_field
 from milpass.weight import Key, Weight
 
 BOTH = {"floatValue", "float16Value"}
+# Whole numbers that a layer reads as they are.
+DYNAMIC = "int8RawValue"
 
 
 class NetworkEdit:
@@ -32,8 +34,8 @@ class NetworkEdit:
         layer, message = self._held[weight.key]
         if layer not in self._edited and not self._fields(layer).keys() >= BOTH:
             self._edited[layer] = None
-        if weight.encoded == "int8RawValue":
-            layer.parameters.int8DynamicQuantize = False  # which asks for whole numbers
+        if DYNAMIC in (weight.encoded, record.op_type):
+            layer.parameters.int8DynamicQuantize = record.op_type == DYNAMIC
         version = SINCE[store(message, record)]
         for model in layer.models:
             model.specificationVersion = max(model.specificationVersion, version)

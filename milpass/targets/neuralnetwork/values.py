@@ -44,9 +44,9 @@ def stored_size(weights: Any, field: str) -> int:
 
 
 def check_size(weights: Any, field: str, size: int) -> None:
-    """Raise `ValueError` where a field does not hold so many elements."""
+    """Raise `ValueError` where a field does not hold so many elements; of bytes there may be more."""
     stored = stored_size(weights, field)
-    enough = 0 <= stored - size < 8 if field == "rawValue" else stored == size
+    enough = stored >= size > 0 if field == "rawValue" else stored == size
     if not enough or (field == "float16Value" and len(weights.float16Value) % 2):
         raise ValueError(f"{stored:,} elements in {field} for {size:,}")
 
@@ -113,7 +113,7 @@ def _numbers(repeated: Any) -> Value:
 
 
 def _nbits(weights: Any) -> Value:
-    return Value("int32", (), np.array([weights.quantization.numberOfBits], np.int32))
+    return Value("uint64", (), np.array([weights.quantization.numberOfBits], np.uint64))
 
 
 def _table(weights: Any, shape: tuple[int, ...]) -> dict[str, Value]:
@@ -141,7 +141,8 @@ def _half(weights: Any, shape: tuple[int, ...]) -> dict[str, Value]:
 def _int8(weights: Any, shape: tuple[int, ...]) -> dict[str, Value]:
     data = np.frombuffer(weights.int8RawValue, np.int8)
     scale = weights.quantization.linearQuantization.scale
-    return {"int8RawValue": Value("int8", shape, data), "scale": _numbers(scale)}
+    held = Value("int8", shape, data)
+    return {"int8RawValue": held, "numberOfBits": _nbits(weights), "scale": _numbers(scale)}
 
 
 _OPERANDS: dict[str, Callable[[Any, tuple[int, ...]], dict[str, Value]]] = {
