@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 # What coremltools' own tests use besides torch; later releases of Python have no wheel of this one.
 PEER := pillow 'scikit-learn<=1.5.1; python_version < "3.13"'
+# How many processes run tests, each a file at a time.
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+TESTS := -m pytest -n $(JOBS) --dist loadfile
 KERNELS := $(filter-out milpass/kernels/__init__.py,$(wildcard milpass/kernels/*.py))
 
 .PHONY: demo test test-torch test-core test-fitting test-long test-models test-wheel conformance check bench performance clean
@@ -14,10 +17,10 @@ demo: $(VENV)/.installed  ## compress the example model and show what it costs
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/.dev check  ## the whole suite
-	MILPASS_EFFORT=1 $(BIN)/python -m pytest
+	MILPASS_EFFORT=1 $(BIN)/python $(TESTS)
 
 test-torch: $(VENV)-torch/.installed  ## what converts torch modules, in an environment of its own
-	$(VENV)-torch/bin/python -m pytest tests/with_torch
+	$(VENV)-torch/bin/python $(TESTS) tests/with_torch
 
 conformance: $(VENV)-torch/.installed  ## coremltools' own tests of its functions, ours in their place: minutes
 	$(VENV)-torch/bin/python -m tests.conformance
@@ -26,10 +29,10 @@ test-core: $(VENV)/.dev  ## plans, passes, selectors, texts, formats: no Core ML
 	$(BIN)/python -m pytest tests/core
 
 test-fitting: $(VENV)/.dev  ## kernels and fits against brute force: no Core ML either
-	$(BIN)/python -m pytest tests/fitting
+	$(BIN)/python $(TESTS) tests/fitting
 
 test-long: $(VENV)/.dev  ## the properties of both with fifty times the examples, in minutes
-	MILPASS_EFFORT=50 $(BIN)/python -m pytest tests/core tests/fitting
+	MILPASS_EFFORT=50 $(BIN)/python $(TESTS) tests/core tests/fitting
 
 test-models: $(VENV)/.dev  ## every package below FOLDER, on its own release and raised, at all numbers of bits
 	MILPASS_ALL_MODELS="$(FOLDER)" $(BIN)/python -m pytest tests/with_coremltools/test_real_models.py -k every_package
@@ -62,19 +65,23 @@ $(VENV)/.installed: pyproject.toml setup.py $(KERNELS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
+# Kernels are built once, by the installation that the others stand on.
 $(VENV)/.dev: $(VENV)/.installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@MILPASS_KERNELS=built $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@MILPASS_KERNELS=built $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
-$(VENV)-torch/.installed: pyproject.toml setup.py $(KERNELS)
+# Its kernels are those that stand in this folder already: the same Python built them.
+$(VENV)-torch/.installed: $(VENV)/.installed
 	@test -x $(VENV)-torch/bin/python || $(PYTHON) -m venv $(VENV)-torch
 	@echo "Installing milpass and $(TORCH) into $(VENV)-torch"
 	@$(VENV)-torch/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	@$(VENV)-torch/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' $(PEER)
+	@MILPASS_KERNELS=built $(VENV)-torch/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[dev]' $(PEER)
+	@$(VENV)-torch/bin/python -c "from milpass.kernels import COMPILED; assert COMPILED"
 	@touch $@
 
 clean:

@@ -10,8 +10,11 @@ KERNELS = sorted(p for p in Path("milpass/kernels").glob("*.py") if p.name != "_
 # The same bytes on every machine: no fused multiply-add, nothing of the building machine's own.
 FLAGS = ["-O3", "-ffp-contract=off", "-g0"]
 
+# Another environment of the same Python may use what one has built in this folder, which takes a minute.
+sources = [] if os.environ.get("MILPASS_KERNELS") == "built" else KERNELS
+
 extensions = cythonize(
-    [Extension(f"milpass.kernels.{p.stem}", [str(p)], extra_compile_args=FLAGS) for p in KERNELS],
+    [Extension(f"milpass.kernels.{p.stem}", [str(p)], extra_compile_args=FLAGS) for p in sources],
     build_dir="build",
     compiler_directives={
         "language_level": "3",

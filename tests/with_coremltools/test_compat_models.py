@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from milpass import compat
 from tests.with_coremltools.conftest import MODELS, ROOT, ct, evaluated
 from tests.with_coremltools.test_compat import NEEDS_SKLEARN, ORIGINALS, theirs
 
-PACKAGES = [ROOT / "examples" / "digits.mlpackage", *sorted((MODELS / "mlprogram").glob("*.mlpackage"))]
+DIGITS = ROOT / "examples" / "digits.mlpackage"
+FURTHER = sorted((MODELS / "mlprogram").glob("*.mlpackage"))
 
 CONFIGS: dict[str, tuple[str, Any]] = {
     "4 bits": ("palettize_weights", theirs.OpPalettizerConfig(nbits=4)),
@@ -34,10 +36,16 @@ CONFIGS: dict[str, tuple[str, Any]] = {
 NOISE = 1e-5
 
 
-@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.stem)
-@pytest.mark.parametrize(
-    "config", [pytest.param(name, marks=NEEDS_SKLEARN) if "bits" in name else name for name in CONFIGS]
-)
+def cases() -> Iterator[Any]:
+    """Every config on the example, and on one of the further models in turn: theirs takes long."""
+    for number, config in enumerate(CONFIGS):
+        further = FURTHER[(number + 1) % len(FURTHER)] if FURTHER else DIGITS
+        for package in dict.fromkeys((DIGITS, further)):
+            marks = [NEEDS_SKLEARN] if "bits" in config else []
+            yield pytest.param(package, config, marks=marks, id=f"{config}-{package.stem}")
+
+
+@pytest.mark.parametrize(("package", "config"), list(cases()))
 def test_no_weight_is_worse_than_theirs(package: Path, config: str, tmp_path: Path) -> None:
     model, (function, part) = loaded(package, tmp_path), CONFIGS[config]
     asked = theirs.OptimizationConfig(part)

@@ -33,6 +33,13 @@ def package(tmp_path: Path) -> Path:
     return shutil.copytree(EXAMPLE, tmp_path / "m.mlpackage")
 
 
+@pytest.fixture(autouse=True)
+def folder_of_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the test's own: others may make temporary packages at the same time."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+
+
 def temporary() -> set[str]:
     return {path.name for path in Path(tempfile.gettempdir()).glob("milpass-*.mlpackage")}
 
