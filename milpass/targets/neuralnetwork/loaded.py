@@ -71,4 +71,4 @@ class LoadedNetwork(NeuralNetwork):
         yield edit
         edit.check()
         if check:
-            check(self._reopened(), NeuralNetwork(self._message, None, InputFiles()))
+            check(self._source(), NeuralNetwork(self._message, None, InputFiles()))

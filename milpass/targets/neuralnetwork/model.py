@@ -20,6 +20,7 @@ from milpass.targets.mlpackage.moving import syncing
 from milpass.targets.mlpackage.unchanged import InputFiles
 from milpass.targets.neuralnetwork import values
 from milpass.targets.neuralnetwork.edit import NetworkEdit
+from milpass.targets.neuralnetwork.folding import fold
 from milpass.targets.neuralnetwork.layers import CONSTANTS, INPUT_ROLES, TABLE, Field
 from milpass.targets.neuralnetwork.networks import (
     KINDS,
@@ -45,10 +46,26 @@ class NeuralNetwork:
         self._path = path
         self._message = message
         self._inputs = inputs
+        self._folds = False
         self._check_kind()
-        self._networks = Networks.of(message)
+        self._look()
+
+    def _look(self) -> None:
+        """Find the layers and their weights, as they stand now."""
+        self._networks = Networks.of(self._message)
         self._held: dict[Key, tuple[Layer, Any]] = {}
         self._weights = tuple(self._find_weights())
+        self.__dict__.pop("_graph", None)
+
+    def fold_batchnorm(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Fold per-channel layers into those before them, in memory.
+
+        Gives the names of the layers that are gone, and a sentence for each that had to stay.
+        """
+        folded, reasons = fold(self._message)
+        self._folds = True
+        self._look()
+        return tuple(folded), tuple(reasons)
 
     @classmethod
     def at(cls, path: Path) -> NeuralNetwork:
@@ -175,8 +192,15 @@ class NeuralNetwork:
     def _confirm(self, file: Path, check: Check | None) -> None:
         self._inputs.check()
         if check:
-            check(self._reopened(), NeuralNetwork.at(file))
+            check(self._source(), NeuralNetwork.at(file))
             self._inputs.check()
+
+    def _source(self) -> NeuralNetwork:
+        """What the copy is compared with: the network as it was, and folded as this one has been."""
+        source = self._reopened()
+        if self._folds:
+            source.fold_batchnorm()
+        return source
 
     def _reopened(self) -> NeuralNetwork:
         """The network as it stands on disk: the message of this one has been edited."""

@@ -25,12 +25,16 @@ PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 
 @frozen(eq=False)
 class Layer:
-    """One layer: where it stands, its type, its live message, the models around it, outermost first."""
+    """One layer: where it stands, its type, its live message, the models around it, outermost first.
+
+    `network` are the live layers among which it stands.
+    """
 
     at: Key
     type: str
     live: Any
     models: tuple[Any, ...]
+    network: Any
 
     @property
     def parameters(self) -> Any:
@@ -130,7 +134,7 @@ def merged(scopes: Iterable[Scope]) -> Scope:
     return found
 
 
-def _labelled(messages: Iterable[Any], place: Key, models: tuple[Any, ...]) -> Iterator[Layer]:
+def _labelled(messages: Any, place: Key, models: tuple[Any, ...]) -> Iterator[Layer]:
     """Layers by their names, or their types; those of equal names are numbered from the second on."""
     seen: Counter[str] = Counter()
     for message in messages:
@@ -138,7 +142,7 @@ def _labelled(messages: Iterable[Any], place: Key, models: tuple[Any, ...]) -> I
         label = str(message.name or kind)
         seen[label] += 1
         name = label if seen[label] == 1 else f"{label}#{seen[label]}"
-        yield Layer(Key(place.function, place.block, name), kind, message, models)
+        yield Layer(Key(place.function, place.block, name), kind, message, models, messages)
 
 
 def _inside(layer: Layer, name: str) -> Key:
