@@ -49,7 +49,10 @@ class Owner:
 
 @frozen(eq=False)
 class Networks:
-    """The layers in order, and the flow between them; `uses` are the readers of each constant's result."""
+    """The layers, those inside one right after it, and the flow between them.
+
+    `uses` are the readers of each constant's result.
+    """
 
     layers: list[Layer] = field(factory=list)
     flows: dict[tuple[Layer, Layer], None] = field(factory=dict)
@@ -76,8 +79,10 @@ class Networks:
 
     def _network(self, network: Any, place: Key, owner: Owner, scope: Scope) -> Scope:
         """Walk the layers of a network, and give what its blobs stand for after them."""
-        scope = dict(scope)
+        scope, is_new = dict(scope), place not in self._known
         for layer in self._layers(network, place, owner):
+            if is_new:
+                self.layers.append(layer)
             for number, blob in enumerate(layer.live.input):
                 self._read(layer, number, scope.get(blob, frozenset()))
             if layer.type in NESTED:
@@ -89,7 +94,6 @@ class Networks:
         """The layers of a network, the same each time that it is walked over."""
         if place not in self._known:
             self._known[place] = list(_labelled(network.layers, place, owner))
-            self.layers.extend(self._known[place])
         return self._known[place]
 
     def _nested(self, layer: Layer, scope: Scope) -> Scope:
