@@ -106,7 +106,7 @@ class Plan:
 
     def detached(self) -> Plan:
         """The plan without its weights' ways to the model, which they would keep alive."""
-        rows = (Row(evolve(row.weight, load=None, graph=None), row.entry) for row in self.rows)
+        rows = (Row(evolve(row.weight, load=None, graph=None, layers=()), row.entry) for row in self.rows)
         return evolve(self, rows=tuple(rows))
 
     def note(self, text: str) -> Plan:

@@ -244,6 +244,7 @@ class NeuralNetwork:
             is_one_channel=row.role not in WEIGHT_ROLES,
             load=lambda: values.load(message).reshape(shape),
             graph=self.graph,
+            layers=(*layer.around, layer.live),
         )
 
     def _readers(self, layer: Layer, row: Field, key: Key) -> tuple[Reader, ...]:
