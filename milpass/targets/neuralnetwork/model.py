@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from milpass.errors import ModelError, UsageError
 from milpass.records import Record
 from milpass.roles import WEIGHT_ROLES
-from milpass.targets.base import Check, Part
+from milpass.targets.base import Check, Edit, Part
 from milpass.targets.mlpackage.destination import FILE, destination
 from milpass.targets.mlpackage.layout import LARGEST_MODEL
 from milpass.targets.mlpackage.moving import syncing
 from milpass.targets.mlpackage.unchanged import InputFiles
 from milpass.targets.neuralnetwork import values
-from milpass.targets.neuralnetwork.edit import NetworkEdit
+from milpass.targets.neuralnetwork.edit import Held, NetworkEdit
 from milpass.targets.neuralnetwork.folding import fold
 from milpass.targets.neuralnetwork.layers import CONSTANTS, INPUT_ROLES, TABLE, Field
 from milpass.targets.neuralnetwork.networks import (
@@ -53,7 +53,7 @@ class NeuralNetwork:
     def _look(self) -> None:
         """Find the layers and their weights, as they stand now."""
         self._networks = Networks.of(self._message)
-        self._held: dict[Key, tuple[Layer, Any]] = {}
+        self._held: Held = {}
         self._weights = tuple(self._find_weights())
         self.__dict__.pop("_graph", None)
 
@@ -177,7 +177,7 @@ class NeuralNetwork:
         raise_to: Mapping[str, str],
         check: Check | None = None,
         resume: bool = False,
-    ) -> Iterator[NetworkEdit]:
+    ) -> Iterator[Edit]:
         """Write a copy to `out`; the opened network can be edited once."""
         assert out is not None
         writing = destination(out, source=self._path, overwrite=overwrite, resume=resume, kind=FILE)
@@ -208,15 +208,7 @@ class NeuralNetwork:
         return NeuralNetwork.at(self._path)
 
     def _find_weights(self) -> Iterator[Weight]:
-        for layer in self._networks.layers:
-            for row in TABLE.get(layer.type, ()):
-                if row.used(layer.parameters):
-                    yield from self._row(layer, row)
-
-    def _row(self, layer: Layer, row: Field) -> Iterator[Weight]:
-        """The weights that a row of the table finds in a layer."""
-        for path, message in places(layer, row.path).items():
-            key = Key(layer.at.function, layer.at.block, f"{layer.at.name}/{path}")
+        for layer, row, key, message in fields_of(self._networks):
             try:
                 weight = self._weight(layer, row, key, message)
             except ValueError as error:
@@ -267,6 +259,16 @@ class NeuralNetwork:
 
     def _unreadable(self, got: str, needs: str, where: str = "") -> ModelError:
         return _unreadable(f"{self.name}{where}", got, needs)
+
+
+def fields_of(networks: Networks) -> Iterator[tuple[Layer, Field, Key, Any]]:
+    """The messages that may hold weights: the layer, the row of the table, the key, the message."""
+    for layer in networks.layers:
+        for row in TABLE.get(layer.type, ()):
+            if row.used(layer.parameters):
+                for path, message in places(layer, row.path).items():
+                    key = Key(layer.at.function, layer.at.block, f"{layer.at.name}/{path}")
+                    yield layer, row, key, message
 
 
 def _unreadable(what: str, got: str, needs: str) -> ModelError:
