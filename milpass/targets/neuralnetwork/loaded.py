@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from milpass.targets.base import Check
+from milpass.targets.members import NETWORKS, PIPELINES
 from milpass.targets.mlpackage.unchanged import InputFiles
 from milpass.targets.neuralnetwork.edit import NetworkEdit
 from milpass.targets.neuralnetwork.model import NeuralNetwork
-from milpass.targets.neuralnetwork.networks import KINDS, PIPELINES
 
 
 def is_loaded_network(model: Any) -> bool:
     """Whether an `MLModel` is a neural network, or a pipeline without weight files."""
     kind = model.get_spec().WhichOneof("Type")
-    return kind in KINDS or (kind in PIPELINES and model.weights_dir is None)
+    return kind in NETWORKS or (kind in PIPELINES and model.weights_dir is None)
 
 
 class LoadedNetwork(NeuralNetwork):
@@ -67,7 +67,7 @@ class LoadedNetwork(NeuralNetwork):
             ) as edit:
                 yield edit
             return
-        edit = NetworkEdit(self._held)
+        edit = NetworkEdit(self._found.held)
         yield edit
         edit.check()
         if check:
