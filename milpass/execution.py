@@ -86,7 +86,7 @@ def _stored(edit: Edit, work: Work, jobs: list[Job], means: Means) -> dict[Key, 
             for row in job.rows:
                 if isinstance(row.entry, Replaced):
                     entries[row.weight.key] = entry
-                    _report(row.weight.name, len(entries), chosen, entry, means.progress)
+                    _report(row.weight.label, len(entries), chosen, entry, means.progress)
                 if record:
                     edit.replace(row.weight, record)
     return entries

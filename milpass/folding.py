@@ -70,7 +70,7 @@ def _check_rows(step: Pass, before: Plan, after: Plan) -> None:
         raise _no_plan(step, got, "the same rows with other entries, as plan.update makes them")
     for row in after.rows:
         if not is_entry(row.entry):
-            got = f"{row.entry!r} for {row.weight.name}"
+            got = f"{row.entry!r} for {row.weight.label}"
             raise _no_plan(
                 step, got, "Selected, Skipped, or Fitted and Replaced by fits such as fit_lut(nbits=4)"
             )

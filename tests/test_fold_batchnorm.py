@@ -294,7 +294,7 @@ def test_it_stands_first_and_needs_a_network(tmp_path: Path) -> None:
         (select_weights() | fold_batchnorm()).plan(source)
     steps = [Const("w", np.ones((4, 4), np.float16)), Op("linear", {"x": "x", "weight": "w"}, "y")]
     package = write_package(tmp_path / "m.mlpackage", steps)
-    with pytest.raises(UsageError, match=r"a model of iOS16, needs a neural network"):
+    with pytest.raises(UsageError, match=r"a model of iOS16, needs an .mlmodel of a neural network"):
         (fold_batchnorm() | select_weights()).plan(package)
 
 

@@ -27,7 +27,7 @@ class fold_batchnorm(EditingPass):
                 who="fold_batchnorm",
                 cannot="fold its layers",
                 got=f"a model of {target.format}",
-                needs="a neural network",
+                needs="an .mlmodel of a neural network",
                 remedy="Leave the pass out: coremltools folds them when it converts to an ML Program",
             )
         folded, reasons = fold()

@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from milpass.targets.base import Check, Edit
+from milpass.targets.members import NETWORKS, PIPELINES
 from milpass.targets.mlpackage.unchanged import InputFiles
 from milpass.targets.neuralnetwork.copying import copied
 from milpass.targets.neuralnetwork.edit import CollectingEdit, Held
-from milpass.targets.neuralnetwork.model import NeuralNetwork, fields_of
-from milpass.targets.neuralnetwork.networks import KINDS, PIPELINES, Networks
+from milpass.targets.neuralnetwork.model import NeuralNetwork
+from milpass.targets.neuralnetwork.networks import Networks
+from milpass.targets.neuralnetwork.weights import fields_of
 
 
 def is_loaded_network(model: Any) -> bool:
     """Whether an `MLModel` is a neural network, or a pipeline without weight files."""
     kind = model._spec.WhichOneof("Type")  # `get_spec` copies it
-    return kind in KINDS or (kind in PIPELINES and model.weights_dir is None)
+    return kind in NETWORKS or (kind in PIPELINES and model.weights_dir is None)
 
 
 class LoadedNetwork(NeuralNetwork):
@@ -73,7 +75,7 @@ class LoadedNetwork(NeuralNetwork):
     ) -> Iterator[Edit]:
         """Write a copy to `out`, or edit a copy in memory."""
         if out is not None:
-            self._message, self._held = self._copied(set())
+            self._message, self._found.held = self._copied(set())
             with super().editing(
                 out, overwrite=overwrite, raise_to=raise_to, check=check, resume=resume
             ) as edit:
@@ -81,7 +83,7 @@ class LoadedNetwork(NeuralNetwork):
             return
         collected = CollectingEdit()
         yield collected
-        self._message, held = self._copied({id(self._held[key][1]) for key in collected.records})
+        self._message, held = self._copied({id(self._found.held[key][1]) for key in collected.records})
         collected.carry_out(held)
         if check:
             check(self._source(), NeuralNetwork(self._message, None, InputFiles()))
@@ -90,4 +92,4 @@ class LoadedNetwork(NeuralNetwork):
         """A copy of the message without the values of some weights, and what holds each weight in it."""
         copy = copied(self._original, left_out)
         found = {key: (layer, message) for layer, _, key, message in fields_of(Networks.of(copy))}
-        return copy, {key: found[key] for key in self._held}
+        return copy, {key: found[key] for key in self._found.held}

@@ -13,14 +13,12 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from milpass.targets.members import NETWORKS, members_of
 from milpass.targets.neuralnetwork.layers import CONSTANTS, NESTED
 from milpass.weight import Key
 
 # What a blob's name stands for: the layers that may have bound it; None: an input of the model.
 Scope: TypeAlias = dict[str, frozenset["Layer | None"]]
-
-KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
-PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 
 
 @frozen(eq=False)
@@ -67,10 +65,11 @@ class Networks:
 
     @classmethod
     def of(cls, model: Any) -> Networks:
-        """Walk every network of a model."""
+        """Walk every network of a model, those of a pipeline by the places of its members."""
         found = cls()
-        for function, models in stages(model, "", ()):
-            found._stage(function, models)
+        for each in members_of(model):
+            if each.kind in NETWORKS:
+                found._stage(f"{each.prefix}main", (*each.around, each.model))
         return found
 
     def _stage(self, function: str, models: tuple[Any, ...]) -> None:
@@ -125,18 +124,6 @@ class Networks:
                 self.uses[source][layer, number] = None
             else:
                 self.flows[source, layer] = None
-
-
-def stages(model: Any, function: str, outer: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """The networks of a model by the path of pipelines that leads to them, with the models around them."""
-    kind = model.WhichOneof("Type")
-    if kind in KINDS:
-        yield function or "main", (*outer, model)
-    elif kind in PIPELINES:
-        pipeline = model.pipeline if kind == "pipeline" else getattr(model, kind).pipeline
-        for number, stage in enumerate(pipeline.models):
-            path = f"{function}.models[{number}]" if function else f"models[{number}]"
-            yield from stages(stage, path, (*outer, model))
 
 
 def merged(scopes: Iterable[Scope]) -> Scope:
