@@ -17,6 +17,9 @@ from milpass.weight import Key, Reader, Source, Weight
 if TYPE_CHECKING:
     from milpass.graph import Graph
 
+# protobuf reads 100 messages one inside another: a network in a layer takes three, as a pipeline around it
+# does at most; what is compressed, in the deepest of layers, has seven more.
+MAX_NETWORKS = 31
 UPDATABLE = "it is marked updatable: the device trains it, as plain numbers"
 
 
@@ -61,6 +64,8 @@ class NetworkWeights:
 
     def _find_weights(self) -> Iterator[Weight]:
         for layer in self._networks.layers:
+            if len(layer.at.block) + len(layer.models) - 1 > MAX_NETWORKS:
+                raise self._too_deep()
             for row in TABLE.get(layer.type, ()):
                 if row.used(layer.parameters):
                     yield from self._row(layer, row)
@@ -114,6 +119,15 @@ class NetworkWeights:
                 at=reader.at,
             )
             for reader, number in self._networks.uses.get(layer, ())
+        )
+
+    def _too_deep(self) -> ModelError:
+        return ModelError(
+            self._where,
+            who="milpass",
+            cannot="read the model",
+            got=f"networks one inside another, more than {MAX_NETWORKS} deep",
+            needs="a sound neural network",
         )
 
     def _unsound(self, key: Key, got: str) -> ModelError:
