@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # A version whose wheel is small where it is the only one installed.
 TORCH ?= torch==2.13.0
 # What coremltools' own tests use besides torch; later releases of Python have no wheel of this one.
-PEER := pillow 'scikit-learn<=1.5.1; python_version < "3.13"'
+PEER := pillow pandas requests 'scikit-learn<=1.5.1; python_version < "3.13"'
 # How many processes run tests, each a file at a time.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 TESTS := -m pytest -n $(JOBS) --dist loadfile

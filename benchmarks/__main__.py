@@ -18,6 +18,7 @@ from benchmarks import (
     machine,
     memory,
     models,
+    networks,
     optimum,
     process,
     ranges,
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[bool, Path], Iterator[Row]]] = {
     "conversion": conversion.rows,
     "dropin": dropin.rows,
     "work": work.rows,
+    "networks": networks.rows,
     "memory": memory.rows,
 }
 # Those that run where none is named: minutes, not tens of minutes.

@@ -19,12 +19,17 @@ OUTLIERS = 0.0005
 
 def layered_weight(seed: int, outputs: int, inputs: int) -> NDArray[np.float16]:
     """Normal, each output channel with a log-normal scale of its own, 1 in 2,000 far out."""
+    return layered_fp32(seed, outputs, inputs).astype(np.float16)
+
+
+def layered_fp32(seed: int, outputs: int, inputs: int) -> NDArray[np.float32]:
+    """The same before it is rounded."""
     rng = np.random.default_rng(seed)
     weight = rng.standard_normal((outputs, inputs), dtype=np.float32)
     weight *= np.exp(0.5 * rng.standard_normal((outputs, 1), dtype=np.float32)) / np.sqrt(inputs)
     far = rng.random(weight.shape, dtype=np.float32) < OUTLIERS
     weight[far] *= rng.uniform(5, 20, np.count_nonzero(far)).astype(np.float32)
-    return weight.astype(np.float16)
+    return weight
 
 
 def heavy_tailed_weight(seed: int, outputs: int, inputs: int) -> NDArray[np.float16]:
@@ -148,6 +153,40 @@ def small_package(count: int, folder: Path) -> Path:
     if not path.exists():
         converted(small_linears(count)).save(str(path))
     return path
+
+
+def neural_network(name: str, folder: Path) -> Path:
+    """The neural network of a network of NETWORKS in a folder, made where it is not there yet."""
+    path = folder / f"feed-forward-{name}.mlmodel"
+    if not path.exists():
+        ct = coremltools()
+        ct.utils.save_spec(_feed_forward_layers(NETWORKS[name], seed=1000), str(path))
+    return path
+
+
+def _feed_forward_layers(network: Network, seed: int) -> Any:
+    """The spec of a neural network of feed-forward blocks, fp32, each product with a bias."""
+    coremltools()
+    from coremltools.models import datatypes
+    from coremltools.models.neural_network import NeuralNetworkBuilder
+
+    width, hidden, source = network.width, network.hidden, "x"
+    made = NeuralNetworkBuilder([("x", datatypes.Array(width))], [("y", datatypes.Array(width))])
+
+    def product(name: str, number: int, inputs: int, outputs: int, source: str) -> str:
+        weight = layered_fp32(seed + number, outputs, inputs)
+        bias = layered_fp32(seed - 1 - number, outputs, 1).reshape(-1)
+        made.add_inner_product(name, weight, bias, inputs, outputs, True, source, name)
+        return name
+
+    for block in range(network.blocks):
+        up = product(f"up_{block}", 2 * block, width, hidden, source)
+        made.add_activation(f"relu_{block}", "RELU", up, f"relu_{block}")
+        down = product(f"down_{block}", 2 * block + 1, hidden, width, f"relu_{block}")
+        result = "y" if block == network.blocks - 1 else f"sum_{block}"
+        made.add_elementwise(f"sum_{block}", [source, down], result, "ADD")
+        source = result
+    return made.spec
 
 
 @contextmanager

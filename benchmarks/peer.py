@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 import time
@@ -112,6 +114,25 @@ def _pass() -> Any:
     from coremltools.optimize.coreml._quantization_passes import palettize_weights
 
     return palettize_weights
+
+
+def quantize_network(model: Any, nbits: int, mode: str) -> Any:
+    """`quantize_weights` on a loaded neural network; what it prints is left out."""
+    coremltools()
+    from coremltools.models.neural_network import quantization_utils
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        return quantization_utils.quantize_weights(model, nbits, mode)
+
+
+def scikit_learn_table(weight: NDArray[np.float32], nbits: int) -> NDArray[np.float32]:
+    """The weight by the table that scikit-learn finds with the settings of `kmeans_lut`."""
+    coremltools()
+    from coremltools.models.neural_network import quantization_utils
+
+    table, indices = quantization_utils._get_kmeans_lookup_table_and_weight(nbits, weight)
+    seen: NDArray[np.float32] = table.reshape(-1)[indices].astype(np.float32).reshape(weight.shape)
+    return seen
 
 
 def solver() -> str:

@@ -97,6 +97,7 @@ class Weight:
     closed: bool = False
     _load: Callable[[], NDArray[Any]] | None = field(default=None, eq=False, repr=False)
     _graph: Callable[[], Graph] | None = field(default=None, eq=False, repr=False)
+    _layers: tuple[Any, ...] = field(default=(), eq=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -153,3 +154,8 @@ class Weight:
         if self._graph is None:
             raise LookupError(f"{self.name}: this weight was made without a graph")
         return self._graph()
+
+    @property
+    def layers(self) -> tuple[Any, ...]:
+        """The live messages of the layers that hold it in a neural network, the outermost first; else ()."""
+        return self._layers

@@ -21,12 +21,24 @@ from milpass import (
     replace_const_with_lut,
     select_weights,
 )
-from milpass.selectors import anything, last, near
+from milpass.selectors import (
+    Selector,
+    anything,
+    depth_from_input,
+    depth_from_output,
+    first,
+    is_weight,
+    kernel_channels,
+    last,
+    layer_type,
+    near,
+    output_channels,
+)
 from milpass.targets import open_target
 from milpass.targets.neuralnetwork.layers import TABLE
 from tests import networks
 from tests.every_layer import every_layer
-from tests.networks import add, add_product, network_of, new_model, saved, small
+from tests.networks import add, add_convolution, add_product, network_of, new_model, saved, small
 
 EVERYTHING = select_weights(threshold=0, where=anything)
 LUT = EVERYTHING | fit_lut(nbits=3) | replace_const_with_lut()
@@ -201,6 +213,32 @@ def test_loops_and_branches(tmp_path: Path) -> None:
     }
     _, plan = apply(LUT, source, tmp_path / "out.mlmodel")
     assert len(plan.replaced) == 8
+
+
+def test_places_in_the_flow_choose(tmp_path: Path) -> None:
+    model = new_model()
+    network = network_of(model)
+    add_convolution(network, "c1", "x", "a")
+    branch = add(network, "branch", "branch", "a")
+    add_product(branch.ifBranch, "p1", "a", "b")
+    add_product(branch.elseBranch, "p2", "a", "b")
+    add(network, "softmax", "soft", "b", "c")
+    add_product(network, "p3", "c", "y")
+    found = open_target(saved(model, tmp_path / "m.mlmodel")).weights()
+    assert [w.name.partition("/")[0] for w in found[::2]] == ["c1", "p1", "p2", "p3"]  # as they stand
+
+    def chosen(where: Selector) -> str:
+        return " ".join(
+            w.name.removesuffix("/weights") for w in found if where.holds(w) and is_weight.holds(w)
+        )
+
+    assert chosen(first("innerProduct")) == "p1"
+    assert chosen(last("innerProduct", n=2)) == "p2 p3"
+    assert chosen(near("softmax", 1)) == "p1 p2 p3"
+    assert chosen(depth_from_input(max=1)) == "c1 p1 p2"
+    assert chosen(depth_from_output(min=1, max=1)) == "p1 p2"
+    assert chosen(layer_type("inner*") & output_channels(min=8)) == "p1 p2 p3"
+    assert chosen(kernel_channels(max=4)) == "c1"
 
 
 def test_many_loops_one_inside_another(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def carried_out(pipeline: Pipeline | Pass, mlmodel: Any) -> Any:
         model, plan = apply(pipeline, mlmodel)
     except NothingCompressed as nothing:
         model, plan = _copied(mlmodel), nothing.plan
-    _tell(plan)
+    tell(plan)
     program, model.__class__ = model.__dict__.pop("_mil_program", None), CompressedModel
     model._mil_program = program
     return model
@@ -64,9 +64,9 @@ def _copied(mlmodel: Any) -> Any:
     )
 
 
-def _tell(plan: Plan) -> None:
-    """Log why chosen weights were left."""
+def tell(plan: Plan, *others: str) -> None:
+    """Log why chosen weights were left, and those that are left for other reasons, by their codes."""
     for row in plan.skipped:
-        if isinstance(row.entry, Skipped) and row.entry.code in REFUSED_AFTER_CHOICE:
+        if isinstance(row.entry, Skipped) and row.entry.code in (*REFUSED_AFTER_CHOICE, *others):
             theirs = _THEIR_WORDS.get(row.entry.reason, "")
             LOGGER.warning("%s: %s. Skipped. %s", row.weight.name, row.entry.reason, theirs)

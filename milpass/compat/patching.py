@@ -7,16 +7,21 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from attrs import define, field
+from coremltools.models.neural_network import quantization_utils
 from coremltools.optimize.coreml import _post_training_quantization as home
 
-from milpass.compat import functions, metadata
+from milpass.compat import functions, metadata, networks
 
-_OURS: dict[str, Any] = {
-    "palettize_weights": functions.palettize_weights,
-    "linear_quantize_weights": functions.linear_quantize_weights,
-    "prune_weights": functions.prune_weights,
-    "decompress_weights": functions.decompress_weights,
-    "get_weights_metadata": metadata.get_weights_metadata,
+# coremltools' functions, by the module that has them -> what stands in their place
+_OURS: dict[ModuleType, dict[str, Any]] = {
+    home: {
+        "palettize_weights": functions.palettize_weights,
+        "linear_quantize_weights": functions.linear_quantize_weights,
+        "prune_weights": functions.prune_weights,
+        "decompress_weights": functions.decompress_weights,
+        "get_weights_metadata": metadata.get_weights_metadata,
+    },
+    quantization_utils: {"quantize_weights": networks.quantize_weights},
 }
 
 
@@ -52,7 +57,11 @@ def patch() -> Patch:
     and graph passes of coremltools stay its own.
     """
     done = Patch()
-    ours = {id(getattr(home, name)): replacement for name, replacement in _OURS.items()}
+    ours = {
+        id(getattr(module, name)): replacement
+        for module, replacements in _OURS.items()
+        for name, replacement in replacements.items()
+    }
     for module in list(sys.modules.values()):
         for name, value in list(vars(module).items() if isinstance(module, ModuleType) else ()):
             if id(value) in ours and value is not ours[id(value)]:

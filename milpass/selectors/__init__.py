@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from milpass.selectors.language import Predicate, Selector, as_selector
 from milpass.selectors.misses import unmatched
 from milpass.selectors.own import selector
-from milpass.selectors.patterns import matches, module, name, op_name, op_type
+from milpass.selectors.patterns import layer_type, matches, module, name, op_name, op_type
 from milpass.selectors.places import (
     depth_from_input,
     depth_from_output,
@@ -15,7 +15,7 @@ from milpass.selectors.places import (
     role,
     shared_by,
 )
-from milpass.selectors.sizes import dtype, rank, shape, size
+from milpass.selectors.sizes import dtype, kernel_channels, output_channels, rank, shape, size
 from milpass.selectors.uses import anything, is_weight
 from milpass.selectors.vocabulary import SELECTORS
 
@@ -33,13 +33,16 @@ __all__ = [
     "dtype",
     "first",
     "is_weight",
+    "kernel_channels",
     "last",
+    "layer_type",
     "matches",
     "module",
     "name",
     "near",
     "op_name",
     "op_type",
+    "output_channels",
     "rank",
     "role",
     "selector",

@@ -80,6 +80,11 @@ class op_type(Glob):
 
 
 @word
+class layer_type(op_type):
+    """Constants that a layer of this type (a glob) holds or reads: `op_type`, as neural networks call it."""
+
+
+@word
 class op_name(Glob):
     """Constants read by an operation whose name matches the glob."""
 

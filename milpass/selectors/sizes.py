@@ -63,6 +63,31 @@ class size(Range):
 
 
 @word
+class kernel_channels(Range):
+    """Constants with so many channels along the axis of the input channels, `min` to `max`.
+
+    Those of a convolution's kernel are its input channels in one group: 1 where it is depthwise.  Constants
+    whose readers do not tell that axis, as biases, have none.
+    """
+
+    def holds(self, weight: Weight) -> bool:
+        axis = weight.channels.input
+        return axis is not None and self._spans(weight.shape[axis])
+
+
+@word
+class output_channels(Range):
+    """Constants with so many channels along the axis of the output channels, `min` to `max`.
+
+    Constants whose readers do not tell that axis, as biases, have none.
+    """
+
+    def holds(self, weight: Weight) -> bool:
+        axis = weight.channels.output
+        return axis is not None and self._spans(weight.shape[axis])
+
+
+@word
 @frozen(repr=False)
 class rank(Range):
     """Constants with so many axes, exactly or at least `min` and at most `max`."""

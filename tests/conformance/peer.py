@@ -6,7 +6,11 @@ from __future__ import annotations
 MODULES = (
     "coremltools.test.optimize.coreml.test_post_training_quantization",
     "coremltools.test.optimize.api.test_optimize_api",
+    "coremltools.test.neural_network.test_nn_builder",
     "coremltools.test.ml_program.test_compression",
+    "coremltools.test.neural_network.test_quantization",
+    "coremltools.test.pipeline.test_model_updatable",
+    "coremltools.test.pipeline.test_pipeline",
 )
 FUNCTIONS = (
     "palettize_weights",
@@ -14,11 +18,19 @@ FUNCTIONS = (
     "prune_weights",
     "decompress_weights",
     "get_weights_metadata",
+    "quantize_weights",
 )
 # The second took the functions under names of its own when coremltools was imported.
-HOLDERS = {"coremltools.optimize.coreml": "", "coremltools.models.ml_program.compression_utils": "_"}
+HOLDERS = {
+    "coremltools.optimize.coreml": "",
+    "coremltools.models.ml_program.compression_utils": "_",
+    "coremltools.models.neural_network.quantization_utils": "",
+}
 # What coremltools' functions that compress call to have it done, and nothing of ours does.
-WORK = ("coremltools.models.utils", "_apply_graph_pass")
+WORK = (
+    ("coremltools.models.utils", "_apply_graph_pass"),
+    ("coremltools.models.neural_network.quantization_utils", "_quantize_spec_weights"),
+)
 
 
 def file_of(module: str) -> str:

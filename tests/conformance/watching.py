@@ -28,8 +28,9 @@ class Calls:
         for (module, name), original in zip(places, theirs, strict=True):
             missed = ours and getattr(module, name) is original
             self.put(module, name, self.watched(getattr(module, name), name.lstrip("_"), missed))
-        module, name = importlib.import_module(WORK[0]), WORK[1]
-        self.put(module, name, self.working(getattr(module, name)))
+        for home, name in WORK:
+            module = importlib.import_module(home)
+            self.put(module, name, self.working(getattr(module, name)))
 
     def begin(self) -> None:
         self.names: list[str] = []

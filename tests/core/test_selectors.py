@@ -8,7 +8,19 @@ from hypothesis import given
 from milpass.errors import UsageError
 from milpass.passes import fit_lut
 from milpass.roles import role
-from milpass.selectors import SELECTORS, Selector, anything, is_weight, name, op_name, op_type, size
+from milpass.selectors import (
+    SELECTORS,
+    Selector,
+    anything,
+    is_weight,
+    kernel_channels,
+    layer_type,
+    name,
+    op_name,
+    op_type,
+    output_channels,
+    size,
+)
 from milpass.testing.strategies import weights
 from milpass.text import read
 from milpass.weight import Key, Reader, Source, Weight
@@ -219,3 +231,19 @@ def test_wrong_arguments_are_refused_in_one_short_line(make: object, value: obje
 def test_the_vocabulary_is_what_is_documented() -> None:
     words = "is_weight anything op_type op_name name matches size rank shape dtype"
     assert set(words.split()) <= set(SELECTORS)
+
+
+def test_channels_lie_where_readers_say() -> None:
+    transposed = weight(Reader("conv_transpose", "up", "weight", "weight", axes=(1, 0)), shape=(3, 16, 2, 2))
+    assert kernel_channels(min=3, max=3).holds(transposed)
+    assert output_channels(min=16).holds(transposed) and not output_channels(max=15).holds(transposed)
+    untold = read_by("conv", "bias")
+    assert not kernel_channels().holds(untold) and not output_channels().holds(untold)
+    assert (~kernel_channels(max=4)).holds(untold)
+
+
+def test_layers_have_types() -> None:
+    held = read_by("innerProduct", "weight", "loadConstant")
+    assert layer_type("inner*").holds(held) and layer_type("loadConstant").holds(held)
+    assert not layer_type("convolution").holds(held)
+    assert repr(layer_type("inner*")) == "layer_type('inner*')" and layer_type("a") != op_type("a")

@@ -24,6 +24,7 @@ from milpass import (
     fit_affine,
     fit_cast,
     fit_lut,
+    fold_batchnorm,
     read_weights,
     replace_const_with_affine,
     replace_const_with_cast,
@@ -362,3 +363,21 @@ class TestLoadedNetwork(TestNeuralNetwork):
         assert out.read_bytes() == expected == made.get_spec().SerializeToString(deterministic=True)
         assert isinstance(saved, ct.models.MLModel) and saved.get_spec() == made.get_spec()
         assert model.get_spec().SerializeToString(deterministic=True) == before
+
+
+def test_layers_of_a_model_in_memory_are_folded_in_a_copy() -> None:
+    network = NeuralNetworkBuilder([("x", datatypes.Array(8, 6, 6))], [("y", datatypes.Array(16, 4, 4))])
+    kernel = np.random.default_rng(0).normal(size=(3, 3, 8, 16))
+    network.add_convolution(
+        "conv", 8, 16, 3, 3, 1, 1, "valid", 1, kernel, None, False, input_name="x", output_name="a"
+    )
+    numbers = np.random.default_rng(1).random((4, 16))
+    network.add_batchnorm("norm", 16, *numbers, input_name="a", output_name="y")
+    model = ct.models.MLModel(network.spec, skip_model_load=True)
+    before = model.get_spec()
+    steps = fold_batchnorm() | select_weights(0) | fit_lut(nbits=8) | replace_const_with_lut()
+    made, plan = apply(steps, model)
+    assert model.get_spec() == before and plan.is_edited
+    assert [layer.name for layer in made.get_spec().neuralNetwork.layers] == ["conv"]
+    alone, _ = apply(fold_batchnorm(), model)
+    assert len(alone.get_spec().neuralNetwork.layers[0].convolution.bias.floatValue) == 16

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from milpass.errors import UsageError
 from milpass.records import Record
@@ -18,10 +17,14 @@ BOTH = {"floatValue", "float16Value"}
 DYNAMIC = "int8RawValue"
 
 
+# The layer and the message that hold each weight.
+Held: TypeAlias = dict[Key, tuple[Layer, Any]]
+
+
 class NetworkEdit:
     """Edits the live message: whoever reads a weight after its turn reads what is there now."""
 
-    def __init__(self, held: Mapping[Key, tuple[Layer, Any]], kept: Path | None = None) -> None:
+    def __init__(self, held: Held, kept: Path | None = None) -> None:
         self.kept = kept
         self._held = held
         self._layers: dict[Layer, dict[Key, Any]] = defaultdict(dict)
@@ -62,3 +65,23 @@ class NetworkEdit:
     def _fields(self, layer: Layer) -> dict[str | None, Key]:
         """The fields that hold the values of a layer's weights, with a weight for each."""
         return {stored_field(message): key for key, message in self._layers[layer].items()}
+
+
+class CollectingEdit:
+    """Keeps records until all are there: the message that is read must not change."""
+
+    kept: Path | None = None
+
+    def __init__(self) -> None:
+        self.records: dict[Key, tuple[Weight, Record]] = {}
+
+    def replace(self, weight: Weight, record: Record) -> None:
+        """Keep a record for the weight's place."""
+        self.records[weight.key] = (weight, record)
+
+    def carry_out(self, held: Held) -> None:
+        """Put all records in place, in a copy whose layers and messages these are."""
+        edit = NetworkEdit(held)
+        for weight, record in self.records.values():
+            edit.replace(weight, record)
+        edit.check()

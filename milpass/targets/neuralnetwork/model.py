@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from milpass.errors import ModelError, UsageError
 from milpass.records import Record
-from milpass.targets.base import Check, Part
+from milpass.targets.base import Check, Edit, Part
 from milpass.targets.members import NETWORKS, PROGRAM, members_of
 from milpass.targets.mlpackage.destination import FILE, destination
 from milpass.targets.mlpackage.layout import LARGEST_MODEL
 from milpass.targets.mlpackage.moving import syncing
 from milpass.targets.mlpackage.unchanged import InputFiles
 from milpass.targets.neuralnetwork.edit import NetworkEdit
+from milpass.targets.neuralnetwork.folding import fold
 from milpass.targets.neuralnetwork.format import FORMAT, NetworkPart
 from milpass.targets.neuralnetwork.networks import Networks
 from milpass.targets.neuralnetwork.weights import NetworkWeights
@@ -38,9 +39,25 @@ class NeuralNetwork:
         self._path = path
         self._message = message
         self._inputs = inputs
+        self._folds = False
         self._check_kind()
-        self._networks = Networks.of(message)
+        self._look()
+
+    def _look(self) -> None:
+        """Find the layers and their weights, as they stand now."""
+        self._networks = Networks.of(self._message)
         self._found = NetworkWeights(self._networks, self.name, self.graph)
+        self.__dict__.pop("_graph", None)
+
+    def fold_batchnorm(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Fold per-channel layers into those before them, in memory.
+
+        Gives the names of the layers that are gone, and a sentence for each that had to stay.
+        """
+        folded, reasons = fold(self._message)
+        self._folds = True
+        self._look()
+        return tuple(folded), tuple(reasons)
 
     @classmethod
     def at(cls, path: Path) -> NeuralNetwork:
@@ -127,7 +144,7 @@ class NeuralNetwork:
         raise_to: Mapping[str, str],
         check: Check | None = None,
         resume: bool = False,
-    ) -> Iterator[NetworkEdit]:
+    ) -> Iterator[Edit]:
         """Write a copy to `out`; the opened network can be edited once."""
         assert out is not None
         writing = destination(out, source=self._path, overwrite=overwrite, resume=resume, kind=FILE)
@@ -142,8 +159,15 @@ class NeuralNetwork:
     def _confirm(self, file: Path, check: Check | None) -> None:
         self._inputs.check()
         if check:
-            check(self._reopened(), NeuralNetwork.at(file))
+            check(self._source(), NeuralNetwork.at(file))
             self._inputs.check()
+
+    def _source(self) -> NeuralNetwork:
+        """What the copy is compared with: the network as it was, and folded as this one has been."""
+        source = self._reopened()
+        if self._folds:
+            source.fold_batchnorm()
+        return source
 
     def _reopened(self) -> NeuralNetwork:
         """The network as it stands on disk: the message of this one has been edited."""

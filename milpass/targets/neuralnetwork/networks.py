@@ -23,12 +23,17 @@ Scope: TypeAlias = dict[str, frozenset["Layer | None"]]
 
 @frozen(eq=False)
 class Layer:
-    """One layer: where it stands, its type, its live message, the models around it, outermost first."""
+    """One layer: where it stands, its type, its live message; what is around it, outermost first.
+
+    `network` are the live layers among which it stands.
+    """
 
     at: Key
     type: str
     live: Any
     models: tuple[Any, ...]
+    network: Any
+    around: tuple[Any, ...] = ()
 
     @property
     def parameters(self) -> Any:
@@ -36,9 +41,20 @@ class Layer:
         return getattr(self.live, self.type)
 
 
+@frozen
+class Owner:
+    """The models and the layers around a network, the outermost first."""
+
+    models: tuple[Any, ...]
+    around: tuple[Any, ...] = ()
+
+
 @frozen(eq=False)
 class Networks:
-    """The layers in order, and the flow between them; `uses` are the readers of each constant's result."""
+    """The layers, those inside one right after it, and the flow between them.
+
+    `uses` are the readers of each constant's result.
+    """
 
     layers: list[Layer] = field(factory=list)
     flows: dict[tuple[Layer, Layer], None] = field(factory=dict)
@@ -60,14 +76,16 @@ class Networks:
         description = models[-1].description
         scope: Scope = {each.name: frozenset({None}) for each in description.input}
         network = getattr(models[-1], models[-1].WhichOneof("Type"))
-        scope = self._network(network, Key(function, (), ""), models, scope)
+        scope = self._network(network, Key(function, (), ""), Owner(models), scope)
         for output in description.output:
             self.giving_output.update(layer for layer in scope.get(output.name, ()) if layer)
 
-    def _network(self, network: Any, place: Key, models: tuple[Any, ...], scope: Scope) -> Scope:
+    def _network(self, network: Any, place: Key, owner: Owner, scope: Scope) -> Scope:
         """Walk the layers of a network, and give what its blobs stand for after them."""
-        scope = dict(scope)
-        for layer in self._layers(network, place, models):
+        scope, is_new = dict(scope), place not in self._known
+        for layer in self._layers(network, place, owner):
+            if is_new:
+                self.layers.append(layer)
             for number, blob in enumerate(layer.live.input):
                 self._read(layer, number, scope.get(blob, frozenset()))
             if layer.type in NESTED:
@@ -75,25 +93,25 @@ class Networks:
             scope.update(dict.fromkeys(layer.live.output, frozenset({layer})))
         return scope
 
-    def _layers(self, network: Any, place: Key, models: tuple[Any, ...]) -> list[Layer]:
+    def _layers(self, network: Any, place: Key, owner: Owner) -> list[Layer]:
         """The layers of a network, the same each time that it is walked over."""
         if place not in self._known:
-            self._known[place] = list(_labelled(network.layers, place, models))
-            self.layers.extend(self._known[place])
+            self._known[place] = list(_labelled(network.layers, place, owner))
         return self._known[place]
 
     def _nested(self, layer: Layer, scope: Scope) -> Scope:
         networks = [getattr(layer.parameters, name) for name in NESTED[layer.type]]
         places = [_inside(layer, name) for name in NESTED[layer.type]]
         pairs = list(zip(networks, places, strict=True))
+        owner = Owner(layer.models, (*layer.around, layer.live))
         if layer.type == "branch":
-            return merged(self._network(*pair, layer.models, scope) for pair in pairs)
+            return merged(self._network(*pair, owner, scope) for pair in pairs)
         # A turn may read what the one before it bound; once that is noted, another walk brings nothing new.
         turns = 1 if places[-1] in self._known else 2
         for _ in range(turns):
             inner = scope
             for pair in pairs:
-                inner = self._network(*pair, layer.models, inner)
+                inner = self._network(*pair, owner, inner)
             scope = merged((scope, inner))
         self._read(layer, 0, scope.get(layer.parameters.conditionVar, frozenset()))
         return scope
@@ -117,7 +135,7 @@ def merged(scopes: Iterable[Scope]) -> Scope:
     return found
 
 
-def _labelled(messages: Iterable[Any], place: Key, models: tuple[Any, ...]) -> Iterator[Layer]:
+def _labelled(messages: Any, place: Key, owner: Owner) -> Iterator[Layer]:
     """Layers by their names, or their types; those of equal names are numbered from the second on."""
     seen: Counter[str] = Counter()
     for message in messages:
@@ -125,7 +143,8 @@ def _labelled(messages: Iterable[Any], place: Key, models: tuple[Any, ...]) -> I
         label = str(message.name or kind)
         seen[label] += 1
         name = label if seen[label] == 1 else f"{label}#{seen[label]}"
-        yield Layer(Key(place.function, place.block, name), kind, message, models)
+        at = Key(place.function, place.block, name)
+        yield Layer(at, kind, message, owner.models, messages, owner.around)
 
 
 def _inside(layer: Layer, name: str) -> Key:

@@ -10,6 +10,7 @@ from milpass.errors import ModelError
 from milpass.records import Record
 from milpass.roles import WEIGHT_ROLES
 from milpass.targets.neuralnetwork import values
+from milpass.targets.neuralnetwork.edit import Held
 from milpass.targets.neuralnetwork.layers import CONSTANTS, INPUT_ROLES, TABLE, Field
 from milpass.targets.neuralnetwork.networks import Layer, Networks, places
 from milpass.weight import Key, Reader, Source, Weight
@@ -33,7 +34,7 @@ class NetworkWeights:
         self._networks = networks
         self._where = where
         self._whole = graph
-        self.held: dict[Key, tuple[Layer, Any]] = {}
+        self.held: Held = {}
         self.weights = tuple(self._find_weights())
 
     def record(self, weight: Weight) -> Record:
@@ -63,17 +64,8 @@ class NetworkWeights:
         return Graph(nodes, [(source.at, reader.at) for source, reader in found.flows])
 
     def _find_weights(self) -> Iterator[Weight]:
-        for layer in self._networks.layers:
-            if len(layer.at.block) + len(layer.models) - 1 > MAX_NETWORKS:
-                raise self._too_deep()
-            for row in TABLE.get(layer.type, ()):
-                if row.used(layer.parameters):
-                    yield from self._row(layer, row)
-
-    def _row(self, layer: Layer, row: Field) -> Iterator[Weight]:
-        """The weights that a row of the table finds in a layer."""
-        for path, message in places(layer, row.path).items():
-            key = Key(layer.at.function, layer.at.block, f"{layer.at.name}/{path}")
+        self._check_depth()
+        for layer, row, key, message in fields_of(self._networks):
             try:
                 weight = self._weight(layer, row, key, message)
             except ValueError as error:
@@ -101,6 +93,7 @@ class NetworkWeights:
             is_one_channel=row.role not in WEIGHT_ROLES,
             load=lambda: values.load(message).reshape(shape),
             graph=self._whole,
+            layers=(*layer.around, layer.live),
         )
 
     def _readers(self, layer: Layer, row: Field, key: Key) -> tuple[Reader, ...]:
@@ -121,14 +114,18 @@ class NetworkWeights:
             for reader, number in self._networks.uses.get(layer, ())
         )
 
-    def _too_deep(self) -> ModelError:
-        return ModelError(
-            self._where,
-            who="milpass",
-            cannot="read the model",
-            got=f"networks one inside another, more than {MAX_NETWORKS} deep",
-            needs="a sound neural network",
+    def _check_depth(self) -> None:
+        deepest = max(
+            (len(each.at.block) + len(each.models) - 1 for each in self._networks.layers), default=0
         )
+        if deepest > MAX_NETWORKS:
+            raise ModelError(
+                self._where,
+                who="milpass",
+                cannot="read the model",
+                got=f"networks one inside another, more than {MAX_NETWORKS} deep",
+                needs="a sound neural network",
+            )
 
     def _unsound(self, key: Key, got: str) -> ModelError:
         return ModelError(
@@ -138,3 +135,13 @@ class NetworkWeights:
             got=got,
             needs="values as its layer says",
         )
+
+
+def fields_of(networks: Networks) -> Iterator[tuple[Layer, Field, Key, Any]]:
+    """The messages that may hold weights: the layer, the row of the table, the key, the message."""
+    for layer in networks.layers:
+        for row in TABLE.get(layer.type, ()):
+            if row.used(layer.parameters):
+                for path, message in places(layer, row.path).items():
+                    key = Key(layer.at.function, layer.at.block, f"{layer.at.name}/{path}")
+                    yield layer, row, key, message
