@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from milpass.selectors import anything
 from milpass.selectors import name as called
 from milpass.targets import open_target
 from tests import networks
-from tests.every_layer import every_layer
+from tests.every_layer import every_layer, lstm
 from tests.networks import network_of, new_model, saved, small
 
 EVERYTHING = select_weights(threshold=0, where=anything)
@@ -115,6 +116,56 @@ def test_damaged_networks_end_in_one_line(name: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["inspect", str(source)])
     assert result.exit_code == 4 and result.stderr == f"milpass: {refused.value}\n"
     assert os.listdir(tmp_path) == ["m.mlmodel"]
+
+
+def nested(loops: int, pipelines: int, *, deepest: bool) -> Any:
+    """A network inside loops, inside pipelines; `deepest` is the layer whose weights are the deepest."""
+    model = new_model(version=4)
+    network = network_of(model)
+    for number in range(loops):
+        network = networks.add(network, "loop", f"loop{number}").bodyNetwork
+    networks.add_product(network, "fc", "x", "x")
+    if deepest:
+        layer = networks.add(network, "biDirectionalLSTM", "lstm", "x", "y")
+        layer.inputVectorSize, layer.outputVectorSize = 7, 5
+        lstm(layer.weightParams.add())
+    for _ in range(pipelines):
+        around = new_model("pipelineClassifier")
+        around.pipelineClassifier.pipeline.models.add().CopyFrom(model)
+        model = around
+    return model
+
+
+@pytest.mark.parametrize("deepest", [False, True])
+@pytest.mark.parametrize("pipelines", [0, 1, 15])
+def test_whatever_is_read_can_be_written_and_read_again(
+    pipelines: int, deepest: bool, tmp_path: Path
+) -> None:
+    outcomes = []
+    for loops in (31 - pipelines, 32 - pipelines):
+        source = saved(nested(loops, pipelines, deepest=deepest), tmp_path / f"{loops}.mlmodel")
+        try:
+            for number, pipeline in enumerate((LUT, AFFINE, CAST)):
+                out, _ = apply(pipeline, source, tmp_path / f"{loops}-{number}.mlmodel")
+                networks.parsed(out)
+            outcomes.append("written")
+        except ModelError as error:
+            outcomes.append("refused")
+            assert str(error).startswith(f"{source}: ")
+    assert outcomes == ["written", "refused"]
+
+
+def test_values_as_large_as_any_are_refused_without_a_warning(tmp_path: Path) -> None:
+    model = small()
+    values = network_of(model).layers[2].innerProduct.weights.floatValue
+    values[0], values[1] = 3.4e38, -3.4e38
+    source = saved(model, tmp_path / "m.mlmodel")
+    text = "fit_affine(mode='linear_symmetric', nbits=4) | replace_const_with_affine()"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, plan = apply(EVERYTHING | parse(text), source, tmp_path / "out.mlmodel")
+    (left,) = plan.skipped
+    assert left.weight.name == "fc/weights" and "more than fp32 holds" in left.entry.reason  # type: ignore[union-attr]
 
 
 def test_parameters_that_do_not_fit_are_told_when_they_are_read(tmp_path: Path) -> None:

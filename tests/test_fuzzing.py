@@ -14,6 +14,7 @@ import pytest
 from tests.fuzzing.cases import Case
 from tests.fuzzing.commands import check, commands, spawned, within
 from tests.fuzzing.hostile_list import HOSTILE
+from tests.fuzzing.networks import in_file, networks
 from tests.fuzzing.running import limited, run
 from tests.fuzzing.samples import DIGITS, samples
 from tests.strategies import EFFORT
@@ -39,6 +40,16 @@ def test_sound_packages_are_no_failures_and_are_worked_on(tmp_path: Path) -> Non
         folder.mkdir()
         sample.write(folder / "net.mlpackage")
         codes = {within(command, folder)[0] for command in commands(folder)[number % 2 :: 2]}
+        assert codes <= {0, 3} and 0 in codes, sample.name
+
+
+def test_sound_networks_are_no_failures_and_are_worked_on(tmp_path: Path) -> None:
+    for number, sample in enumerate(networks()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (in_file(sample) if number % 2 else sample).write(folder / "net.mlpackage")
+        *asked, _ = commands(folder)  # the last raises programs
+        codes = {within(command, folder)[0] for command in asked[number % 2 :: 2]}
         assert codes <= {0, 3} and 0 in codes, sample.name
 
 

@@ -22,6 +22,7 @@ from milpass.report import plan_data
 from milpass.targets import Target, open_target
 from milpass.weight import Key, Weight
 from tests.fuzzing.messages import damaged_message
+from tests.fuzzing.networks import damaged_network, in_file, networks
 from tests.fuzzing.octets import damaged_blobs, damaged_bytes, damaged_values
 from tests.fuzzing.pipelines import in_pipeline
 from tests.fuzzing.programs import damaged_program, damaged_types, spliced
@@ -39,6 +40,16 @@ DAMAGES: tuple[Callable[[Sample, Random], Sample], ...] = (
     damaged_types,
     spliced,
 )
+OF_NETWORKS: tuple[Callable[[Sample, Random], Sample], ...] = (
+    damaged_bytes,
+    damaged_message,
+    damaged_message,
+    damaged_network,
+    damaged_network,
+    damaged_network,
+)
+# How often a neural network is damaged, and how often it stands in a file of its own.
+NETWORKS, IN_FILE = 0.3, 0.7
 CHOSEN = "select_weights(threshold=0, where=anything)"
 PIPELINES = (
     f"{CHOSEN} | fit_lut(mode='uniform', nbits=4) | replace_const_with_lut()",
@@ -49,6 +60,9 @@ PIPELINES = (
     "select_weights(threshold=0) | prune_weights(sparsity=0.3, around='lut') | replace_const_with_sparse()",
     "select_weights(threshold=0) | fit_affine(inside='lut') | replace_const_with_lut()",
     "select_weights(where=near('conv', 2) | first('linear')) | fit_lut(nbits=1) | replace_const_with_lut()",
+    "select_weights(threshold=0, where=~role('bias')) | fit_lut(mode='unique') | replace_const_with_lut()",
+    f"{CHOSEN} | fit_affine(mode='dynamic', granularity=PerTensor()) | replace_const_with_affine()",
+    f"{CHOSEN} | fit_affine(mode='linear_symmetric', nbits=4) | replace_const_with_affine()",
     "decompress()",
     "decompress()",
 )
@@ -66,14 +80,17 @@ class Case:
     def package(self, folder: Path) -> Random:
         """Write the damaged package to a new folder; gives what chooses how it is used."""
         random = Random(self.seed)
-        sample = random.choice(samples())
-        for damage in random.choices(DAMAGES, k=random.choice((1, 1, 2))):
+        found, damages = (networks(), OF_NETWORKS) if random.random() < NETWORKS else (samples(), DAMAGES)
+        sample = random.choice(found)
+        for damage in random.choices(damages, k=random.choice((1, 1, 2))):
             # no message may be left to the second, or one that is too deep
             with suppress(MilpassError, DecodeError, EncodeError):
                 sample = damage(sample, random)
         if random.random() < IN_PIPELINE:
             with suppress(MilpassError, DecodeError, EncodeError):
                 sample = in_pipeline(sample, random)
+        if found is networks() and random.random() < IN_FILE:
+            sample = in_file(sample)
         sample.write(folder)
         return random
 
@@ -84,18 +101,24 @@ class Case:
         """
         package = folder / "damaged.mlpackage"
         random = self.package(package)
-        before = digest(package)
+        before, kind = _read(package), ".mlmodel" if package.is_file() else ".mlpackage"
+        out = folder / f"out{kind}"
         try:
-            return _tried(package, folder / "out.mlpackage", random)
+            return _tried(package, out, random)
         except VerificationError as error:
             raise AssertionError(f"written wrongly: {error}") from error
         except MilpassError as error:
             _check_refusal(error, folder)
             return f"refused: {_generalized(str(error))}"
         finally:
-            assert digest(package) == before, "the input was touched"
-            shutil.rmtree(package)
-            shutil.rmtree(folder / "out.mlpackage", ignore_errors=True)
+            assert _read(package) == before, "the input was touched"
+            for each in (package, out):
+                each.unlink(missing_ok=True) if each.is_file() else shutil.rmtree(each, ignore_errors=True)
+
+
+def _read(model: Path) -> dict[str, tuple[str, int]]:
+    """What is in a model's folder, or its file, in a form that can be compared."""
+    return digest(model) or {"": (model.read_bytes().hex(), model.stat().st_mtime_ns)}
 
 
 def _tried(package: Path, out: Path, random: Random) -> str:
@@ -103,7 +126,8 @@ def _tried(package: Path, out: Path, random: Random) -> str:
     if random.random() < 0.2:
         inspect_weights(package)
         return "inspected"
-    pipeline, target = parse(random.choice(PIPELINES)), random.choice(TARGETS)
+    targets = (None,) if package.is_file() else TARGETS
+    pipeline, target = parse(random.choice(PIPELINES)), random.choice(targets)
     try:
         planned = pipeline.plan(package, target=target)
         _check_told(planned)

@@ -98,6 +98,9 @@ def _check_files(folder: Path, before: dict[str, tuple[int, int, int]], *, writt
     after = {name: each for name, each in everything(folder).items() if not name.startswith(out)}
     earlier = {name: each for name, each in before.items() if not name.startswith(out)}
     assert after == earlier, after.items() ^ earlier.items()
+    if Path(out).is_file():
+        assert written and Path(folder / "net.mlpackage").is_file()
+        Path(out).unlink()
     if Path(out).exists():
         assert written and (Path(out) / "Manifest.json").is_file()
         for path in sorted(Path(out).rglob("*"), reverse=True):

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from tests.fuzzing.networks import networks
 from tests.fuzzing.octets import NUMBERS
 from tests.fuzzing.samples import MODEL, Sample, samples
 
@@ -106,7 +107,7 @@ def _retype(message: Any, field: FieldDescriptor, random: Random) -> None:
 
 def _graft(message: Any, field: FieldDescriptor, random: Random) -> None:
     """A message of the same type from anywhere in some sample."""
-    donor = random.choice(samples()).model
+    donor = random.choice(random.choice((samples(), networks()))).model
     fitting = [
         inner
         for holder, each in _fields(donor)

@@ -21,7 +21,7 @@ FIELDS = {
 
 def damaged_bytes(sample: Sample, random: Random) -> Sample:
     """One file with some bytes changed, cut off, put in, or taken from elsewhere."""
-    path = random.choice((MODEL, MODEL, WEIGHTS, "Manifest.json"))
+    path = random.choice([each for each in (MODEL, MODEL, WEIGHTS, "Manifest.json") if each in sample.files])
     data = bytearray(sample.files[path])
     for _ in range(random.choice((1, 1, 2, 8))):
         random.choice((_flip, _cut, _insert, _copy, _fill))(data, random)

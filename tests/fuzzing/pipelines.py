@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from tests.fuzzing.networks import networks
 from tests.fuzzing.samples import MODEL, Sample
 
 KINDS = ("pipeline", "pipelineClassifier", "pipelineRegressor")
@@ -28,8 +29,9 @@ def _around(model: Any, random: Random) -> Any:
     count = random.choice((1, 1, 2)) if model.ByteSize() < LARGEST else 1
     pipeline.models.extend([model] * count)
     if random.random() < 0.3:
-        other = type(model)(specificationVersion=1)
-        other.neuralNetwork.SetInParent()
+        other = random.choice(networks()).model
+        if random.random() < 0.3:
+            other.identity.SetInParent()
         pipeline.models.insert(random.randrange(2), other)
     pipeline.names.extend(random.choices(NAMES, k=random.choice((0, 1, len(pipeline.models)))))
     return made

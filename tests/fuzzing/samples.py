@@ -47,10 +47,11 @@ COMPRESSED: dict[str, tuple[str, str]] = {
 
 @frozen
 class Sample:
-    """A package: the bytes of its files, by their paths in it."""
+    """A package: the bytes of its files, by their paths in it; or its model file alone."""
 
     name: str
     files: dict[str, bytes]
+    is_file: bool = False
 
     @property
     def model(self) -> Any:
@@ -62,7 +63,10 @@ class Sample:
         return evolve(self, files={**self.files, path: data})
 
     def write(self, folder: Path) -> Path:
-        """The package as files in a new folder."""
+        """The package as files in a new folder, or a new file."""
+        if self.is_file:
+            folder.write_bytes(self.files[MODEL])
+            return folder
         for path, data in self.files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(data)

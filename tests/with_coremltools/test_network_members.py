@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,21 @@ def test_compressed_weights_are_read_and_decompressed(mixed: Path, tmp_path: Pat
     assert not any(weight.encoded for weight in open_target(back).weights())
 
 
+def test_the_same_bytes_however_it_is_carried_out(mixed: Path, tmp_path: Path) -> None:
+    pipeline = parse(f"{EVERYTHING} | {LUT}")
+    with ThreadPoolExecutor(2) as executor:
+        ways: list[dict[str, Any]] = [
+            {"threads": 1},
+            {"threads": 4},
+            {"executor": executor},
+            {"cache": tmp_path / "cache"},
+            {"cache": tmp_path / "cache", "resume": True},
+        ]
+        outs = [apply(pipeline, mixed, tmp_path / f"{n}.mlpackage", **way)[0] for n, way in enumerate(ways)]
+    first, *others = ({name: found[0] for name, found in digest(out).items()} for out in outs)
+    assert all(other == first for other in others)
+
+
 def test_progress_tells_them_apart(mixed: Path, tmp_path: Path) -> None:
     told: list[str] = []
     pipeline = parse(f"select_weights(threshold=100) | {LUT}")
@@ -228,6 +244,10 @@ def test_a_copy_that_is_not_what_was_fitted_is_found(
 def test_the_command(mixed: Path, tmp_path: Path) -> None:
     written = run("palettize", mixed, "-o", tmp_path / "o.mlpackage", "--threshold", 100)
     assert written.exit_code == 0 and "back/0/c/weights" in written.stdout
+    options = ("-o", tmp_path / "q.mlpackage", "--mode", "linear", "--nbits", 8)
+    assert run("quantize", mixed, *options).exit_code == 0
+    (layer, *_) = stages(tmp_path / "q.mlpackage")[1].neuralNetwork.layers
+    assert layer.convolution.bias.quantization.WhichOneof("QuantizationType") == "linearQuantization"
     inspected = run("inspect", tmp_path / "o.mlpackage")
     assert "back/1/y/weights" in inspected.stdout and "front/dense" in inspected.stdout
 

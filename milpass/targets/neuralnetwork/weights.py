@@ -18,6 +18,9 @@ from milpass.weight import Key, Reader, Source, Weight
 if TYPE_CHECKING:
     from milpass.graph import Graph
 
+# protobuf reads 100 messages one inside another: a network in a layer takes three, as a pipeline around it
+# does at most; what is compressed, in the deepest of layers, has seven more.
+MAX_NETWORKS = 31
 UPDATABLE = "it is marked updatable: the device trains it, as plain numbers"
 
 
@@ -61,6 +64,7 @@ class NetworkWeights:
         return Graph(nodes, [(source.at, reader.at) for source, reader in found.flows])
 
     def _find_weights(self) -> Iterator[Weight]:
+        self._check_depth()
         for layer, row, key, message in fields_of(self._networks):
             try:
                 weight = self._weight(layer, row, key, message)
@@ -109,6 +113,19 @@ class NetworkWeights:
             )
             for reader, number in self._networks.uses.get(layer, ())
         )
+
+    def _check_depth(self) -> None:
+        deepest = max(
+            (len(each.at.block) + len(each.models) - 1 for each in self._networks.layers), default=0
+        )
+        if deepest > MAX_NETWORKS:
+            raise ModelError(
+                self._where,
+                who="milpass",
+                cannot="read the model",
+                got=f"networks one inside another, more than {MAX_NETWORKS} deep",
+                needs="a sound neural network",
+            )
 
     def _unsound(self, key: Key, got: str) -> ModelError:
         return ModelError(
