@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def rows(quick: bool, folder: Path) -> Iterator[Row]:
     yield _against_copy(3 if quick else 7)
     for fit in FITS:
         yield _threads(fit, models.package("25M in 50", folder), folder, 3 if quick else 7)
+    yield _processes(3 if quick else 7)
 
 
 def _against_copy(rounds: int) -> Row:
@@ -34,6 +36,28 @@ def _against_copy(rounds: int) -> Row:
     mine, floor = map(Samples, interleaved(rounds, ours, partial(seconds, partial(copied, weight))))
     what = "100M fp16 per tensor, 4 bits: fit and pack, in copies of the weight"
     return Row(what, "s", mine, floor=floor, ratio=mine.over(floor), target=at_most(5))
+
+
+def _processes(rounds: int) -> Row:
+    """Two processes that share nothing but the machine: no tool's threads can gain more than they do."""
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(_fits, range(2)))
+
+        def run(count: int) -> float:
+            return seconds(lambda: list(pool.map(_fits, range(count))))
+
+        one, two = map(Samples, interleaved(rounds, partial(run, 1), partial(run, 2)))
+    gain = Samples(tuple(2 * alone / both for alone, both in zip(one.values, two.values, strict=True)))
+    return Row(
+        "the same in two processes at once against one: what the machine gives", "s", two, one, ratio=gain
+    )
+
+
+def _fits(seed: int) -> None:
+    """The fits of a process, for as long as a package takes."""
+    weight = models.layered_weight(seed, 500, 1000)
+    for _ in range(20):
+        fit_and_spell(weight, fit_lut(nbits=4))
 
 
 def _threads(fit: str, package: Path, folder: Path, rounds: int) -> Row:

@@ -19,8 +19,8 @@ from milpass import PerGroupedChannel, apply, fit_lut, replace_const_with_lut, s
 SIDES = (500, 1000, 2000, 4000, 8000)
 BITS = (1, 2, 4, 6, 8)
 GROUP_SIZES = (400, 100, 20, 4, 1)  # channels of 2,000, of 400
-OPERATIONS = (100, 500, 1000, 5000)
-TARGETS = {5000: at_least(10)}
+OPERATIONS = (100, 500, 1000, 5000, 10_000)
+TARGETS = {10_000: at_least(10)}
 MIDDLE_SIDE = 2000
 MIDDLE_BITS = 4
 

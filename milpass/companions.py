@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
 
 from milpass.entries import never
@@ -10,16 +11,18 @@ from milpass.plan import Entry, Plan, Replaced, Row, Skipped
 from milpass.weight import Key, Weight
 
 
-def in_step(plan: Plan) -> Plan:
+def in_step(plan: Plan, concerns: Callable[[Weight], bool]) -> Plan:
     """The plan with whole layers in fp16, or plain again, where passes chose some of their weights.
 
+    `concerns` tells whether a weight's format asks for one type a layer.
     Tables and whole numbers go with either type.  Where one of a layer must stay as it is, so do the others.
     """
     entries: dict[Key, Entry] = {}
     followers: list[Weight] = []
     for _, group in groupby(plan.rows, key=lambda row: _layer(row.weight)):
         rows = tuple(group)
-        if _layer(rows[0].weight) is not None and {_type(row) for row in rows} >= {"fp16", "fp32"}:
+        first = rows[0].weight
+        if _layer(first) is not None and concerns(first) and {_type(row) for row in rows} >= {"fp16", "fp32"}:
             _settle(rows, entries, followers)
     if not entries:
         return plan
@@ -27,7 +30,7 @@ def in_step(plan: Plan) -> Plan:
     if not followers:
         return moved
     return moved.note(
-        f"Stored as others of their layers are: {len(followers)} weights, {followers[0].name} the first; no "
+        f"Stored as others of their layers are: {len(followers)} weights, {followers[0].label} the first; no "
         "layer may have both fp16 and fp32."
     )
 
@@ -42,7 +45,7 @@ def _settle(rows: tuple[Row, ...], entries: dict[Key, Entry], followers: list[We
         return  # the model has both already
     for row in leaders if stays else others:
         if stays:
-            reason = f"{stays.name} stays as it is, and no layer may have both fp16 and fp32"
+            reason = f"{stays.label} stays as it is, and no layer may have both fp16 and fp32"
             entries[row.weight.key] = Skipped("opset", reason)
         else:
             assert isinstance(leaders[0].entry, Replaced)

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from milpass.errors import MilpassWarning, NothingCompressed, UsageError
 from milpass.execution import Means, carry_out
-from milpass.folding import folded
+from milpass.folding import edited, folded
 from milpass.legality import Course, course_of, settle
 from milpass.passes import Pass
 from milpass.plan import Plan
@@ -54,11 +54,12 @@ class Conversion:
         """Fold the plan of the program as it stands now; what was carried out before stays as it is."""
         target = open_target(program)
         self.plan = self.plan.renewed(target.weights())
-        self._fold(step)
+        self._fold(step, target)
         self._tell(course_of(target, None))
 
-    def _fold(self, step: Pass) -> None:
+    def _fold(self, step: Pass, target: Target) -> None:
         before = self.plan
+        edited([step], target)  # a program refuses to be
         self.plan = before.after(folded(step, before, strict=self.strict))
         for note in self.plan.notes[len(before.notes) :]:
             warn(note, MilpassWarning, stacklevel=2)
@@ -69,7 +70,7 @@ class Conversion:
         course = course_of(target, None)
         self.plan = self.plan.renewed(target.weights())
         for step in self.waiting:
-            self._fold(step)
+            self._fold(step, target)
         self._tell(course)
         if self.plan.pending:
             self.plan = self.plan.carried_out(_carried_out(settle(self.plan, course), target, course))

@@ -17,7 +17,7 @@ REASONS: dict[str, str] = {
     "where": "the selector does not choose it",
     "deselected": "taken out of the choice again",
     "dtype": "not of a type that can be compressed",
-    "kind": "a model in a pipeline of models, of a kind that is not compressed yet",
+    "kind": "a model in a pipeline of models, of a kind that is not compressed",
     "rank": "a scalar or a vector",
     "barred": "nothing compressed may stand in its place",
     "encoded": "already compressed",
@@ -45,7 +45,11 @@ COMPRESSIBLE = ("fp16", "fp32")
 
 # Why a weight may never be compressed, whatever passes say: code, test, reason, in the order of asking.
 NEVER: tuple[tuple[str, Callable[[Weight], bool], Callable[[Weight], str]], ...] = (
-    ("kind", lambda w: w.closed, lambda w: f"a {w.encoded}: models of this kind are not compressed yet"),
+    (
+        "kind",
+        lambda w: w.closed,
+        lambda w: w.barred or f"a model of the kind {w.encoded}, which is not compressed",
+    ),
     ("encoded", lambda w: bool(w.encoded), lambda w: f"already compressed ({w.encoded})"),
     (
         "rank",

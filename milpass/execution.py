@@ -70,7 +70,7 @@ def carry_out(plan: Plan, target: Target, course: Course, out: Path | None, mean
         work = Work(target, course, _kept(edit, means))
         entries = _stored(edit, work, jobs, means)
         done = plan.update(lambda weight, entry: entries.get(weight.key, entry))
-        if not done.replaced:
+        if not (done.replaced or done.is_edited):
             raise NothingCompressed(done, target.name)
     LOGGER.info("%s: %d constants compressed", target.name, len(done.replaced))
     return done
@@ -86,7 +86,7 @@ def _stored(edit: Edit, work: Work, jobs: list[Job], means: Means) -> dict[Key, 
             for row in job.rows:
                 if isinstance(row.entry, Replaced):
                     entries[row.weight.key] = entry
-                    _report(row.weight.name, len(entries), chosen, entry, means.progress)
+                    _report(row.weight.label, len(entries), chosen, entry, means.progress)
                 if record:
                     edit.replace(row.weight, record)
     return entries

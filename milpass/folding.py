@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from traceback import extract_tb
+from typing import Any
+
+from attrs import evolve
 
 from milpass.entries import is_entry
 from milpass.errors import MilpassError, UsageError
 from milpass.passes import Pass
+from milpass.passes._kinds import Changes, EditingPass
 from milpass.plan import Plan
 
 LOGGER = logging.getLogger("milpass")
@@ -34,6 +39,30 @@ def folded(step: Pass, plan: Plan, *, strict: bool) -> Plan:
     return after
 
 
+def edited(steps: Sequence[Pass], target: Any) -> tuple[Changes, ...]:
+    """Let the passes that edit a model edit it; raises `UsageError` for one that comes after others."""
+    editing = [step for step in steps if isinstance(step, EditingPass)]
+    for step, first in zip(editing, steps, strict=False):
+        if step is not first:
+            raise UsageError(
+                type(step).__name__,
+                who="Pipeline",
+                cannot="edit the model by it",
+                got=f"{type(first).__name__} before it",
+                needs="the first place: weights are chosen in the edited model",
+            )
+    return tuple(step.edit(target) for step in editing)
+
+
+def after(changes: Sequence[Changes], plan: Plan) -> Plan:
+    """The plan of a model that has been edited."""
+    for each in changes:
+        plan = evolve(plan, is_edited=plan.is_edited or bool(each.done))
+        for sentence in (*each.done, *each.left):
+            plan = plan.note(sentence)
+    return plan
+
+
 def _check_rows(step: Pass, before: Plan, after: Plan) -> None:
     """Refuse a plan with other weights than before, or with entries that are none."""
     if [row.weight.key for row in after.rows] != [row.weight.key for row in before.rows]:
@@ -41,7 +70,7 @@ def _check_rows(step: Pass, before: Plan, after: Plan) -> None:
         raise _no_plan(step, got, "the same rows with other entries, as plan.update makes them")
     for row in after.rows:
         if not is_entry(row.entry):
-            got = f"{row.entry!r} for {row.weight.name}"
+            got = f"{row.entry!r} for {row.weight.label}"
             raise _no_plan(
                 step, got, "Selected, Skipped, or Fitted and Replaced by fits such as fit_lut(nbits=4)"
             )

@@ -55,6 +55,10 @@ class Graph:
         """The operations, in program order."""
         return tuple(self._nodes.values())
 
+    def joined(self, other: Graph) -> Graph:
+        """The operations of both; none of one feeds one of the other."""
+        return Graph((*self.nodes, *other.nodes), (*self._flow.edges, *other._flow.edges))
+
     @property
     def networkx(self) -> nx.DiGraph:
         """The graph for networkx' own algorithms, with `Key`s as nodes; it cannot be changed."""

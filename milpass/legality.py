@@ -38,6 +38,11 @@ class Course:
         return self.members[weight.key.member] if self.members else self
 
     @property
+    def parts(self) -> Mapping[str, Course]:
+        """The courses of the models whose weights are told, by place; "" is that of one alone."""
+        return self.members or {"": self}
+
+    @property
     def dialect(self) -> Dialect | None:
         """How the format spells, None where nothing is written for it."""
         return DIALECTS.get(self.format)
@@ -63,7 +68,10 @@ def course_of(target: Target, wanted: str | None) -> Course:
     """
     if wanted is not None:
         _check_wanted(target, wanted)
-    courses = {place: _course(part, wanted) for place, part in target.parts().items()}
+    courses = {
+        place: _course(part, wanted if wanted in part.releases else None)
+        for place, part in target.parts().items()
+    }
     if courses.keys() == {""}:
         return courses[""]
     return Course(target.format, _together(each.format for each in courses.values()), None, courses)
@@ -105,18 +113,23 @@ def settle(plan: Plan, course: Course) -> Plan:
             return _settled(weight, found, course.of(weight))
         return found
 
-    if course.dialect and course.dialect.one_type_a_layer:
-        plan = in_step(plan)
+    if any(map(_has_one_type, course.parts.values())):
+        plan = in_step(plan, lambda weight: _has_one_type(course.of(weight)))
     settled = plan.update(entry)
     for note in _notes(settled, course):
         settled = settled.note(note)
     return evolve(settled, formats=(course.source, _format_after(settled, course)))
 
 
+def _has_one_type(course: Course) -> bool:
+    """Whether no layer of a model may have both fp16 and fp32 weights."""
+    return course.dialect is not None and course.dialect.one_type_a_layer
+
+
 def _format_after(plan: Plan, course: Course) -> str:
     """The format of the model once the plan has been carried out."""
     to = raised(plan, course)
-    return _together(to.get(place, each.source) for place, each in (course.members or {"": course}).items())
+    return _together(to.get(place, each.source) for place, each in course.parts.items())
 
 
 def _notes(plan: Plan, course: Course) -> list[str]:
@@ -138,7 +151,7 @@ def _notes(plan: Plan, course: Course) -> list[str]:
 def _growing(plan: Plan) -> list[str]:
     """A note where plain weights take more bytes than before, as with tables for very small groups."""
     pending = [row for row in plan.pending if not row.weight.encoded]
-    names = [row.weight.name for row in pending if row.nbytes > row.weight.nbytes]
+    names = [row.weight.label for row in pending if row.nbytes > row.weight.nbytes]
     return [f"{len(names)} weights take more bytes than before, {names[0]} the first."] if names else []
 
 
@@ -178,13 +191,13 @@ def _unreplaced(weight: Weight, fitted: Fitted) -> Skipped:
 
 
 def _check_wanted(target: Target, wanted: str) -> None:
-    for part in target.parts().values():
+    parts = target.parts().values()
+    known = [name for name in DIALECTS if any(name in part.releases for part in parts)]
+    if wanted not in known:
+        raise _refused(target, repr(wanted), f"one of {', '.join(known)}")
+    for part in parts:
         releases = part.releases
-        if wanted not in DIALECTS or wanted not in releases:
-            raise _refused(
-                target, repr(wanted), f"one of {', '.join(name for name in DIALECTS if name in releases)}"
-            )
-        if part.format in releases and releases.index(wanted) < releases.index(part.format):
+        if {part.format, wanted} <= set(releases) and releases.index(wanted) < releases.index(part.format):
             raise _refused(target, f"{wanted} for a model of {part.format}", f"{part.format} or later")
 
 

@@ -12,7 +12,7 @@ from attrs import field, frozen, has
 
 from milpass.errors import NothingCompressed, UsageError
 from milpass.execution import Means, Progress, carry_out
-from milpass.folding import folded
+from milpass.folding import after, edited, folded
 from milpass.granularity import GRANULARITIES
 from milpass.legality import Course, course_of, settle
 from milpass.passes import PASSES, Pass
@@ -89,7 +89,8 @@ class Pipeline:
         return self._plan(opened, course_of(opened, target), strict=strict)
 
     def _plan(self, target: Target, course: Course, *, strict: bool) -> Plan:
-        plan = Plan.of((*target.weights(), *target.closed()))
+        changes = edited(self.passes, target)
+        plan = after(changes, Plan.of((*target.weights(), *target.closed())))
         for step in self.passes:
             plan = folded(step, plan, strict=strict)
         return settle(plan, course)
@@ -194,7 +195,7 @@ def apply(
         raise _nothing_beside(opened)
     course = course_of(opened, target)
     plan = Pipeline(pipeline)._plan(opened, course, strict=strict)
-    if not plan.replaced:
+    if not (plan.replaced or plan.is_edited):
         raise NothingCompressed(plan, opened.name)
     means = Means(
         threads=threads or default_threads(),

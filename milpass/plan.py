@@ -61,12 +61,14 @@ class Row:
 class Plan:
     """The weights of a model, an entry for each, and notes on the model as a whole; holds no arrays.
 
-    `formats` are the model's format before and after, once that is settled.
+    `formats` are the model's format before and after, once that is settled; `is_edited` tells whether more
+    than weights has changed.
     """
 
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     formats: tuple[str, str] | None = None
+    is_edited: bool = False
 
     @classmethod
     def of(cls, weights: tuple[Weight, ...]) -> Plan:

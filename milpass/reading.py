@@ -30,7 +30,7 @@ def decoded(target: Target, weight: Weight) -> NDArray[Any]:
         return encoding_of(target, weight).decoded() if weight.encoded else weight.load()
     except MemoryError:
         raise ModelError(
-            f"{target.name}, constant {weight.name}",
+            f"{target.name}, constant {weight.label}",
             who="milpass",
             cannot="read its values",
             got=f"too little memory for {weight.size:,} of them",

@@ -35,6 +35,11 @@ class Key:
         """The place of its model in a pipeline of models, which stands before the function; else ""."""
         return self.function.rpartition("/")[0]
 
+    @property
+    def label(self) -> str:
+        """Its name; in a pipeline of models after the place of its model, as in "encoder/weight"."""
+        return f"{self.member}/{self.name}" if self.member else self.name
+
 
 @frozen(order=True)
 class Source:
@@ -102,7 +107,7 @@ class Weight:
     @property
     def label(self) -> str:
         """Its name; in a pipeline of models after the place of its model, as in "encoder/weight"."""
-        return f"{self.key.member}/{self.name}" if self.key.member else self.name
+        return self.key.label
 
     @property
     def rank(self) -> int:

@@ -44,7 +44,7 @@ class Work:
             return self._done(job, octets)
         except MemoryError:
             raise ModelError(
-                f"{self.target.name}, constant {job.weight.name}",
+                f"{self.target.name}, constant {job.weight.label}",
                 who="milpass",
                 cannot="work on its values",
                 got=f"too little memory for {job.weight.size:,} of them",
@@ -75,7 +75,7 @@ class Work:
             return apart or composition.fitted(entry.fits, array, found)
         except Mistake as mistake:
             raise UsageError(
-                weight.name, who=mistake.who, cannot="fit it", got=mistake.got, needs=mistake.needs
+                weight.label, who=mistake.who, cannot="fit it", got=mistake.got, needs=mistake.needs
             ) from mistake.__cause__
 
     def _fitted_apart(
@@ -112,7 +112,7 @@ class Work:
             return encoding_of(self.target, weight)
         except ValueError as error:
             raise ModelError(
-                f"{self.target.name}, constant {weight.name}",
+                f"{self.target.name}, constant {weight.label}",
                 who="milpass",
                 cannot="read its values",
                 got=str(error),

@@ -155,7 +155,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "1,000 bytes": cut(MODEL, 1000),
     "0 bytes": cut(WEIGHTS, 0),
     "50000 bytes": cut(WEIGHTS, 50_000),
-    "a neuralNetwork": as_model("0804 a21f 00"),
+    "a treeEnsembleClassifier": as_model("0804 9219 00"),
     "a pipeline": as_model("0804 d20c 00"),
     "4 bytes": as_model("ffffffff"),
 }

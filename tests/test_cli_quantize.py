@@ -66,7 +66,7 @@ def test_equal_steps_are_those_of_coremltools(source: Path, tmp_path: Path) -> N
     before, after = (dict(networks.weight_messages(networks.parsed(path))) for path in (source, out))
     values = np.array(before["fc/weights"].floatValue)
     table = list(after["fc/weights"].quantization.lookupTableQuantization.floatValue)
-    np.testing.assert_allclose(table, np.linspace(values.min(), values.max(), 8), rtol=1e-6)
+    np.testing.assert_allclose(table, np.linspace(values.min(), values.max(), 8), rtol=1e-6, atol=1e-7)
 
 
 def test_packages(tmp_path: Path) -> None:

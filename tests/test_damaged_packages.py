@@ -114,9 +114,18 @@ def test_an_empty_model(tmp_path: Path) -> None:
     assert_refused(source, "an empty model")
 
 
-def test_a_neural_network(tmp_path: Path) -> None:
-    source = package(tmp_path, lambda model: model.neuralNetwork.layers.add())
-    assert_refused(source, "a neuralNetwork")
+def test_trees(tmp_path: Path) -> None:
+    source = package(tmp_path, lambda model: model.treeEnsembleClassifier.SetInParent())
+    assert_refused(source, "a treeEnsembleClassifier")
+
+
+def test_an_unsound_neural_network(tmp_path: Path) -> None:
+    def network(model: Any) -> None:
+        product = model.neuralNetwork.layers.add(name="fc").innerProduct
+        product.inputChannels, product.outputChannels = 2, 3
+        product.weights.floatValue.extend([1.0] * 5)
+
+    assert_refused(package(tmp_path, network), "weight fc/weights: .* 5 elements in floatValue for 6")
 
 
 def test_a_missing_weight_file(tmp_path: Path) -> None:

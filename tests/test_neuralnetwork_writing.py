@@ -118,7 +118,7 @@ def test_specification_versions_are_raised_as_the_format_demands(
     stages = written.pipelineClassifier.pipeline.models
     versions = [m.specificationVersion for m in (written, stages[0], stages[0].pipeline.models[0], stages[1])]
     assert versions == [version, version, version, 1]
-    assert {row.weight.key.function for row in plan.replaced} == {"models[0].models[0]"}
+    assert {row.weight.key.function for row in plan.replaced} == {"0/0/main"}
     again, _ = apply(decompress(), out, tmp_path / "again.mlmodel")
     assert networks.parsed(again).specificationVersion == version
 

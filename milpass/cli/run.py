@@ -36,7 +36,7 @@ def run(pipeline: Pipeline, options: RunOptions) -> None:
 
 def _planned(pipeline: Pipeline, options: RunOptions) -> Plan:
     plan = pipeline.plan(options.model, target=options.target, strict=options.strict)
-    if not plan.replaced:
+    if not (plan.replaced or plan.is_edited):
         raise NothingCompressed(plan, str(options.model))
     return plan
 

@@ -45,7 +45,7 @@ def _done(plan: Plan) -> str:
     before = sum(row.weight.nbytes for row in plan.rows)
     after = sum(row.nbytes for row in plan.rows)
     fits = [row.entry.fits[0] for row in plan.replaced if isinstance(row.entry, Replaced)]
-    if all(fit.encoding == "dense" for fit in fits):
+    if fits and all(fit.encoding == "dense" for fit in fits):
         return f"decompressed, {after:,} bytes"
     ratio = f" ({before / after:.2f} x smaller)" if after else ""
     return f"compressed, {before:,} -> {after:,} bytes{ratio}"

@@ -92,7 +92,7 @@ def fitted(chain: Chain, kept: Kept | None, octets: bytes | None = None) -> Fitt
 
     Raises what modes raise, and `UsageError` where the others have found it for something else.
     """
-    key, name, kept = key_of(chain), chain.composition.weight.name, kept or Kept()
+    key, name, kept = key_of(chain), chain.composition.weight.label, kept or Kept()
     findings = kept.get(key) if octets is None else _told(octets, key, name)
     again = None if findings is None else chain.fitted_again(findings)
     if again is None:

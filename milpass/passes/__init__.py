@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from milpass.passes.fit_affine import fit_affine
     from milpass.passes.fit_cast import fit_cast
     from milpass.passes.fit_lut import fit_lut
+    from milpass.passes.fold_batchnorm import fold_batchnorm
     from milpass.passes.prune_weights import prune_weights
     from milpass.passes.replace_const_with_affine import replace_const_with_affine
     from milpass.passes.replace_const_with_cast import replace_const_with_cast
@@ -77,6 +78,7 @@ __all__ = [
     "fit_affine",
     "fit_cast",
     "fit_lut",
+    "fold_batchnorm",
     "prune_weights",
     "replace_const_with_affine",
     "replace_const_with_cast",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
-from attrs import Attribute
+from attrs import Attribute, frozen
 
 from milpass.errors import UsageError
 from milpass.granularity import Granularity
@@ -12,6 +13,14 @@ from milpass.links import are_found
 from milpass.passes.base import Pass, argument
 from milpass.plan import Entry, Fitted, Plan, Replaced, Selected
 from milpass.weight import Weight
+
+
+@frozen
+class Changes:
+    """What became of a model: a sentence if anything changed, and one for each thing that had to stay."""
+
+    done: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 class FittingPass(Pass):
@@ -53,6 +62,18 @@ class StoringPass(Pass):
         if isinstance(entry, Fitted) and not are_found(entry.fits):
             return Replaced(entry.fits) if entry.fits[0].encoding == self.encoding else entry
         return entry
+
+
+class EditingPass(Pass):
+    """Changes the model itself, before any weight is chosen; so it stands before all others."""
+
+    def fold(self, plan: Plan) -> Plan:
+        """The plan as it is: what it chooses from has been edited already."""
+        return plan
+
+    @abstractmethod
+    def edit(self, target: Any) -> Changes:
+        """Edit an opened model in memory; raises `UsageError` for one that it cannot edit."""
 
 
 def refused(instance: Pass, attribute: Attribute[Any], value: object, needs: str) -> UsageError:

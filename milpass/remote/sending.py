@@ -90,12 +90,12 @@ class Sender:
             raise self._failed(job, error) from error
         if isinstance(answer, bytes):
             return answer
-        raise refused(job.weight.name, answer["got"], answer["needs"])
+        raise refused(job.weight.label, answer["got"], answer["needs"])
 
     def _failed(self, job: Job, error: Exception) -> UsageError:
         said = f"{type(error).__name__}: {error}".removesuffix(": ")
         if isinstance(error, CancelledError):
             said = "a task that was cancelled, as by a cluster that has ended"
         return refused(
-            job.weight.name, said, f"a {type(self.executor).__name__} that carries out what it is given"
+            job.weight.label, said, f"a {type(self.executor).__name__} that carries out what it is given"
         )

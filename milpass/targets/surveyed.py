@@ -47,6 +47,9 @@ class Surveyed(ABC):
 
     @cached_property
     def _graph(self) -> Graph:
+        return self._find_graph()
+
+    def _find_graph(self) -> Graph:
         return self._survey.graph(self._weights)
 
     @abstractmethod

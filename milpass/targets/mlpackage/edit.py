@@ -11,12 +11,13 @@ from typing import Any
 
 from milpass.paging import in_parts
 from milpass.records import Record, Value
+from milpass.targets.members import Member
 from milpass.targets.mlpackage.blobs import BlobFile, BlobWriter
 from milpass.targets.mlpackage.layout import WEIGHTS, Layout
-from milpass.targets.mlpackage.members import Member
 from milpass.targets.mlpackage.operations import Operands, built, rebuild, stored_operands
 from milpass.targets.mlpackage.survey import ProgramSurvey
 from milpass.targets.mlpackage.values import to_text
+from milpass.targets.neuralnetwork.edit import NetworkEdit
 from milpass.targets.survey import Operation
 from milpass.weight import Source, Weight
 
@@ -34,10 +35,11 @@ class PackageEdit:
         model: Any,
         programs: tuple[Member, ...],
         survey: ProgramSurvey,
+        networks: NetworkEdit,
         opened: Callable[[str], BlobFile],
-        kept: Path | None,
     ) -> None:
-        self.kept = kept
+        self.kept = networks.kept
+        self._networks = networks
         self._folder = folder
         self._layout = layout
         self._model = model
@@ -57,6 +59,9 @@ class PackageEdit:
 
     def replace(self, weight: Weight, record: Record) -> None:
         """Put an operation in the constant's place; the same record again shares its stored operands."""
+        if self._networks.holds(weight):
+            self._networks.replace(weight, record)
+            return
         self._copy_before(weight.source)
         if weight.source.file:
             self._opened(weight.source.file).release_before(weight.source.offset)
@@ -92,6 +97,7 @@ class PackageEdit:
 
     def finish(self, raise_to: Mapping[str, str]) -> None:
         """Copy what has not been copied, and write the model file last."""
+        self._networks.check()
         while self._waiting:
             self._copy(self._waiting.pop())
         for each in self._programs:

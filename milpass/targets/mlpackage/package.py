@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
-from milpass.errors import ModelError, UsageError
-from milpass.records import Record, Result, Value
+from milpass.errors import UsageError
+from milpass.records import Record
 from milpass.targets.base import Check, Part
+from milpass.targets.members import PROGRAM, members_of
 from milpass.targets.mlpackage.blobs import BlobFile
+from milpass.targets.mlpackage.constants import Constants
 from milpass.targets.mlpackage.destination import destination, is_temporary
 from milpass.targets.mlpackage.edit import PackageEdit
 from milpass.targets.mlpackage.layout import Layout, unreadable
-from milpass.targets.mlpackage.members import PARTS, PROGRAM, members_of
 from milpass.targets.mlpackage.moving import syncing
+from milpass.targets.mlpackage.parts import PARTS
 from milpass.targets.mlpackage.soundness import unsound_constants, unsound_functions
 from milpass.targets.mlpackage.survey import ProgramSurvey
 from milpass.targets.mlpackage.unchanged import InputFiles
-from milpass.targets.mlpackage.values import from_blob, from_immediate, tensor_type
+from milpass.targets.neuralnetwork.edit import NetworkEdit
+from milpass.targets.neuralnetwork.networks import Networks
+from milpass.targets.neuralnetwork.weights import NetworkWeights
 from milpass.targets.protobuf import parse_model
-from milpass.targets.storage import FLOATS
-from milpass.targets.survey import Definition, Operation
 from milpass.targets.surveyed import Surveyed
-from milpass.weight import Key, Source, Weight
+from milpass.weight import Weight
+
+if TYPE_CHECKING:
+    from milpass.graph import Graph
 
 
 class Package(Surveyed):
-    """An opened package; raises `ModelError` for anything that is no sound ML Program package."""
+    """An opened package; raises `ModelError` for anything but a sound ML Program, network or pipeline."""
 
     _survey: ProgramSurvey
 
@@ -45,10 +49,11 @@ class Package(Surveyed):
         self._check_functions()
         self._survey = ProgramSurvey.of({each.prefix: each.model.mlProgram for each in self._programs})
         self._files: dict[str, BlobFile] = {}
-        self._encoded: dict[Key, Operation] = {}
         self._check_structure()
-        self._sources = self._survey.sources()
-        self.weights()  # whatever is unsound is refused at once
+        # whatever is unsound is refused at once
+        self._constants = Constants(self._survey, self.name, self.graph, self._file, self._inputs)
+        self._networks = Networks.of(model)
+        self._held = NetworkWeights(self._networks, self.name, self.graph)
 
     @classmethod
     def at(cls, path: Path) -> Package:
@@ -59,12 +64,13 @@ class Package(Surveyed):
         return cls(layout, parse_model(layout.model_bytes(), str(path)), inputs)
 
     def _check_kind(self) -> None:
-        needs = "an ML Program, or a pipeline of models"
+        needs = "an ML Program, a neural network, or a pipeline of models"
         if not self._members or not all(each.kind for each in self._members):
             raise unreadable(self._layout.root, "an empty model", needs)
-        if self._members[0].model is self._model and self._members[0].kind != PROGRAM:
+        if self._members[0].model is self._model and self._members[0].kind not in PARTS:
             raise unreadable(self._layout.root, f"a {self._members[0].kind}", needs)
-        if any(model.isUpdatable for each in self._members for model in (*each.around, each.model)):
+        programs = (each for each in self._members if each.kind == PROGRAM)
+        if any(model.isUpdatable for each in programs for model in (*each.around, each.model)):
             raise unreadable(self._layout.root, "an updatable model", "one that is not")
 
     def _check_functions(self) -> None:
@@ -90,7 +96,7 @@ class Package(Surveyed):
 
     @property
     def format(self) -> str:
-        """The operating system release whose opset the program uses, or those of a pipeline's programs."""
+        """The operating system release whose opset the program uses; of a pipeline those of its models."""
         return " and ".join(sorted({part.format for part in self.parts().values()}))
 
     def stored_at(self, weight: Weight) -> tuple[Path, int] | None:
@@ -131,51 +137,12 @@ class Package(Surveyed):
         )
 
     def record(self, weight: Weight) -> Record:
-        """The operation that stores an already encoded weight, its values as views of the file."""
-        self._inputs.check()
-        return self._record(self._encoded[weight.key], {})
+        """What stores an already encoded weight, the values of an operation as views of the file."""
+        return (self._held if weight.key in self._held.held else self._constants).record(weight)
 
-    def _record(self, op: Operation, known: dict[int, Record]) -> Record:
-        """An operation that decompresses a constant, those that it takes results of nested."""
-        if id(op) in known:
-            return known[id(op)]
-        message = op.live
-        inputs = {
-            name: argument.arguments[0].value
-            for name, argument in message.inputs.items()
-            if argument.arguments and argument.arguments[0].WhichOneof("binding") == "value"
-        }
-        operands: dict[str, Value | Result] = {
-            name: self._value(held, op.name)
-            for name, held in {**message.attributes, **inputs}.items()
-            if name != "name"
-        }
-        for name, source in op.sources.items():
-            operands[name] = self._operand(source, known)
-        *before, last = (self._type(output, op.name) for output in message.outputs)
-        placement: Literal["inputs", "attributes"] = "inputs" if message.inputs else "attributes"
-        known[id(op)] = Record(message.type, placement, *last, operands, tuple(before))
-        return known[id(op)]
-
-    def _operand(self, source: Definition, known: dict[int, Record]) -> Value | Result:
-        """A named operand: another operation's result, or a constant."""
-        if source.op.decompresses:
-            return self._record(source.op, known).result(source.op.results.index(source))
-        if "val" not in source.op.live.attributes:
-            raise self._damaged(source.key.name, f"a {source.op.type} as an operand of a constant")
-        return self._value(source.op.live.attributes["val"], source.key.name)
-
-    def _type(self, output: Any, name: str) -> tuple[str, tuple[int, ...]]:
-        found = self._known_type(output.type, name)
-        if found is None:
-            raise self._damaged(name, "a result of no known type")
-        return found
-
-    def _known_type(self, value_type: Any, name: str) -> tuple[str, tuple[int, ...]] | None:
-        try:
-            return tensor_type(value_type)
-        except ValueError as error:
-            raise self._damaged(name, str(error)) from None
+    def op_counts(self) -> Counter[str]:
+        """How often each type of operation, or layer, occurs."""
+        return super().op_counts() + Counter(layer.type for layer in self._networks.layers)
 
     @contextmanager
     def editing(
@@ -191,7 +158,13 @@ class Package(Surveyed):
         assert out is not None
         with destination(out, source=self.path, overwrite=overwrite, resume=resume) as (folder, kept):
             edit = PackageEdit(
-                folder, self._layout, self._model, self._programs, self._survey, self._reading, kept
+                folder,
+                self._layout,
+                self._model,
+                self._programs,
+                self._survey,
+                NetworkEdit(self._held.held, kept),
+                self._reading,
             )
             with edit:
                 yield edit
@@ -223,78 +196,11 @@ class Package(Surveyed):
         return self._files[name]
 
     def _find_weights(self) -> Iterator[Weight]:
-        """The weights, those that are immediate values numbered from the start of the program."""
-        for number, definition in enumerate(self._survey.definitions):
-            op = definition.op.live
-            if op.type != "const" and not definition.op.decompresses:
-                continue
-            found = self._known_type(op.outputs[0].type, definition.key.name)
-            if found is None or found[0] not in FLOATS or definition.feeds_constants_only:
-                continue
-            if definition.op.decompresses:
-                self._encoded[definition.key] = definition.op
-                yield self._encoded_weight(definition, *found, number)
-            elif "val" in op.attributes:
-                yield self._weight(definition, *found, number)
+        """Those of programs and of networks, member by member."""
+        order = {each.place: number for number, each in enumerate(self._members)}
+        found = (*self._constants.weights, *self._held.weights)
+        yield from sorted(found, key=lambda weight: order.get(weight.key.member, 0))
 
-    def _weight(self, definition: Definition, dtype: str, shape: tuple[int, ...], number: int) -> Weight:
-        message = definition.op.live.attributes["val"]
-        place = message.blobFileValue
-        in_file = message.WhichOneof("value") == "blobFileValue"
-        weight = Weight(
-            definition.key,
-            shape,
-            dtype,
-            Source(place.fileName, place.offset) if in_file else Source("", number),
-            self._survey.readers(definition, len(shape)),
-            barred=definition.barred(in_file=in_file),
-            load=lambda: self._load(message, definition.key.name),
-            graph=self.graph,
-        )
-        self._check(message, weight)
-        return weight
-
-    def _encoded_weight(
-        self, definition: Definition, dtype: str, shape: tuple[int, ...], number: int
-    ) -> Weight:
-        readers = self._survey.readers(definition, len(shape))
-        ops = (definition.op, *definition.op.operands())
-        places = (source for op in ops for source in self._sources.get(id(op.live), []))
-        source = min(places, default=Source("", number))
-        nested = tuple(op.type for op in definition.op.operands() if op.decompresses)
-        return Weight(
-            definition.key,
-            shape,
-            dtype,
-            source,
-            readers,
-            encoded=definition.op.type,
-            nested=nested,
-            graph=self.graph,
-        )
-
-    def _check(self, message: Any, weight: Weight) -> None:
-        """Refuse a constant whose stored type and size are not what its operation yields."""
-        if self._known_type(message.type, weight.name) != (weight.dtype, weight.shape):
-            raise self._damaged(weight.name, "a value of another type than its result")
-        self._value(message, weight.name)
-
-    def _load(self, message: Any, name: str) -> NDArray[Any]:
-        self._inputs.check()
-        value = self._value(message, name)
-        return value.data.reshape(value.shape)
-
-    def _value(self, message: Any, name: str) -> Value:
-        found = self._known_type(message.type, name)
-        if found is None:
-            raise self._damaged(name, "a stored value of no known type")
-        try:
-            if message.WhichOneof("value") == "blobFileValue":
-                place = message.blobFileValue
-                return from_blob(self._file(place.fileName).blob(place.offset), *found)
-            return from_immediate(message.immediateValue.tensor, *found)
-        except ValueError as error:
-            raise self._damaged(name, str(error)) from None
-
-    def _damaged(self, name: str, got: str) -> ModelError:
-        return unreadable(f"{self.path}, constant {name}", got, "values as its type says")
+    def _find_graph(self) -> Graph:
+        """That of programs and that of networks beside it."""
+        return super()._find_graph().joined(self._held.graph())

@@ -32,6 +32,10 @@ class NetworkEdit:
             self._layers[layer][key] = message
         self._edited: dict[Layer, None] = {}
 
+    def holds(self, weight: Weight) -> bool:
+        """Whether a weight is one of these networks."""
+        return weight.key in self._held
+
     def replace(self, weight: Weight, record: Record) -> None:
         """Store a record in the weight's place, and raise the models around it to a version that reads it."""
         layer, message = self._held[weight.key]
@@ -48,11 +52,12 @@ class NetworkEdit:
         for layer in self._edited:
             fields = self._fields(layer)
             if fields.keys() >= BOTH:
+                wide, half = (fields[each].label for each in sorted(BOTH, reverse=True))
                 raise UsageError(
-                    str(fields["floatValue"]),
+                    wide,
                     who="milpass",
                     cannot="write its layer",
-                    got=f"values that stay fp32 beside {fields['float16Value']} in fp16",
+                    got=f"values that stay fp32 beside {half} in fp16",
                     needs="one type in a layer",
                     remedy="Leave the layer out of the choice",
                 )

@@ -6,36 +6,30 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from milpass.errors import ModelError, UsageError
 from milpass.records import Record
-from milpass.roles import WEIGHT_ROLES
 from milpass.targets.base import Check, Edit, Part
+from milpass.targets.members import NETWORKS, PROGRAM, members_of
 from milpass.targets.mlpackage.destination import FILE, destination
 from milpass.targets.mlpackage.layout import LARGEST_MODEL
 from milpass.targets.mlpackage.moving import syncing
 from milpass.targets.mlpackage.unchanged import InputFiles
-from milpass.targets.neuralnetwork import values
-from milpass.targets.neuralnetwork.edit import Held, NetworkEdit
-from milpass.targets.neuralnetwork.layers import CONSTANTS, INPUT_ROLES, TABLE, Field
-from milpass.targets.neuralnetwork.networks import (
-    KINDS,
-    PIPELINES,
-    Layer,
-    Networks,
-    places,
-)
+from milpass.targets.neuralnetwork.edit import NetworkEdit
+from milpass.targets.neuralnetwork.folding import fold
+from milpass.targets.neuralnetwork.format import FORMAT, NetworkPart
+from milpass.targets.neuralnetwork.networks import Networks
+from milpass.targets.neuralnetwork.weights import NetworkWeights
 from milpass.targets.protobuf import parse_model
-from milpass.weight import Key, Reader, Source, Weight
+from milpass.weight import Weight
 
 if TYPE_CHECKING:
     from milpass.graph import Graph
 
-FORMAT = "NeuralNetwork"
-UPDATABLE = "it is marked updatable: the device trains it, as plain numbers"
+# The kinds of models that are read elsewhere -> why not here.
+NO_NETWORKS: dict[str | None, str] = {PROGRAM: "an ML Program without its package"}
 
 
 class NeuralNetwork:
@@ -45,10 +39,25 @@ class NeuralNetwork:
         self._path = path
         self._message = message
         self._inputs = inputs
+        self._folds = False
         self._check_kind()
-        self._networks = Networks.of(message)
-        self._held: Held = {}
-        self._weights = tuple(self._find_weights())
+        self._look()
+
+    def _look(self) -> None:
+        """Find the layers and their weights, as they stand now."""
+        self._networks = Networks.of(self._message)
+        self._found = NetworkWeights(self._networks, self.name, self.graph)
+        self.__dict__.pop("_graph", None)
+
+    def fold_batchnorm(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Fold per-channel layers into those before them, in memory.
+
+        Gives the names of the layers that are gone, and a sentence for each that had to stay.
+        """
+        folded, reasons = fold(self._message)
+        self._folds = True
+        self._look()
+        return tuple(folded), tuple(reasons)
 
     @classmethod
     def at(cls, path: Path) -> NeuralNetwork:
@@ -59,13 +68,14 @@ class NeuralNetwork:
         return cls(parse_model(path.read_bytes(), str(path)), path, inputs)
 
     def _check_kind(self) -> None:
-        kind = self._message.WhichOneof("Type")
-        if kind is None:
+        members = members_of(self._message)
+        if not members or not all(each.kind for each in members):
             raise self._unreadable("an empty model", "a neural network")
-        if kind == "mlProgram":
-            raise self._unreadable("an ML Program without its package", "the .mlpackage folder around it")
-        if kind not in (*KINDS, *PIPELINES):
-            raise self._unreadable(f"a {kind}", "a neural network, or a pipeline")
+        alone = None if members[0].around else members[0].kind
+        if alone in NO_NETWORKS:
+            raise self._unreadable(NO_NETWORKS[alone], "the .mlpackage folder around it")
+        if alone not in (*NETWORKS, None):
+            raise self._unreadable(f"a {alone}", "a neural network, or a pipeline")
 
     @property
     def name(self) -> str:
@@ -77,14 +87,9 @@ class NeuralNetwork:
         """The one format of neural networks."""
         return FORMAT
 
-    @property
-    def releases(self) -> tuple[str, ...]:
-        """The one format of neural networks."""
-        return (FORMAT,)
-
     def weights(self) -> tuple[Weight, ...]:
         """Every weight of every layer, in the order of the layers; reads no values."""
-        return self._weights
+        return self._found.weights
 
     def graph(self) -> Graph:
         """The data flow of the layers; loads networkx."""
@@ -92,23 +97,7 @@ class NeuralNetwork:
 
     @cached_property
     def _graph(self) -> Graph:
-        from milpass.graph import Graph, Node
-
-        found = self._networks
-        bearing = {r.at for w in self._weights for r in w.readers if r.role in WEIGHT_ROLES}
-        nodes = [
-            Node(
-                layer.at,
-                layer.type,
-                layer.live.name,
-                layer in found.reading_input,
-                layer in found.giving_output,
-                layer.at in bearing,
-            )
-            for layer in found.layers
-            if layer.type not in CONSTANTS
-        ]
-        return Graph(nodes, [(source.at, reader.at) for source, reader in found.flows])
+        return self._found.graph()
 
     def op_counts(self) -> Counter[str]:
         """How often each type of layer occurs, in all networks."""
@@ -116,18 +105,15 @@ class NeuralNetwork:
 
     def parts(self) -> Mapping[str, Part]:
         """The file as a whole."""
-        return {"": self}
+        return {"": NetworkPart()}
 
     def closed(self) -> tuple[Weight, ...]:
-        """None: a model of another kind is refused."""
-        return ()
+        """The members of a pipeline that are no networks."""
+        others = (each for each in members_of(self._message) if each.kind not in NETWORKS)
+        return tuple(each.closed(self.graph, NO_NETWORKS.get(each.kind)) for each in others)
 
     def stored_at(self, weight: Weight) -> None:
         """In no file of its own."""
-
-    def hindrance(self, format: str) -> str | None:
-        """Neural networks have one format, so there is none to raise them to."""
-        return f"a neural network cannot become one of {format}"
 
     def result(self, out: Path | None) -> Any:
         """The path of the copy that was written."""
@@ -147,9 +133,7 @@ class NeuralNetwork:
 
     def record(self, weight: Weight) -> Record:
         """What stores an already compressed weight."""
-        assert weight.encoded
-        axis = weight.channels.output
-        return values.record_of(self._held[weight.key][1], weight.encoded, weight.shape, axis)
+        return self._found.record(weight)
 
     @contextmanager
     def editing(
@@ -165,7 +149,7 @@ class NeuralNetwork:
         assert out is not None
         writing = destination(out, source=self._path, overwrite=overwrite, resume=resume, kind=FILE)
         with writing as (file, kept):
-            edit = NetworkEdit(self._held, kept)
+            edit = NetworkEdit(self._found.held, kept)
             yield edit
             edit.check()
             file.write_bytes(self._message.SerializeToString(deterministic=True))
@@ -175,76 +159,23 @@ class NeuralNetwork:
     def _confirm(self, file: Path, check: Check | None) -> None:
         self._inputs.check()
         if check:
-            check(self._reopened(), NeuralNetwork.at(file))
+            check(self._source(), NeuralNetwork.at(file))
             self._inputs.check()
+
+    def _source(self) -> NeuralNetwork:
+        """What the copy is compared with: the network as it was, and folded as this one has been."""
+        source = self._reopened()
+        if self._folds:
+            source.fold_batchnorm()
+        return source
 
     def _reopened(self) -> NeuralNetwork:
         """The network as it stands on disk: the message of this one has been edited."""
         assert self._path is not None
         return NeuralNetwork.at(self._path)
 
-    def _find_weights(self) -> Iterator[Weight]:
-        for layer, row, key, message in fields_of(self._networks):
-            try:
-                weight = self._weight(layer, row, key, message)
-            except ValueError as error:
-                raise self._unreadable(str(error), "values as its layer says", f", weight {key}") from None
-            if weight is not None:
-                self._held[key] = (layer, message)
-                yield weight
-
-    def _weight(self, layer: Layer, row: Field, key: Key, message: Any) -> Weight | None:
-        stored = values.stored_field(message)
-        if stored is None:
-            return None
-        shape = row.shape(layer.parameters) if row.shape else (values.stored_size(message, stored),)
-        size = prod(shape) if row.shape else None
-        values.check_size(message, stored, prod(shape))
-        updatable = layer.live.isUpdatable or message.isUpdatable
-        return Weight(
-            key,
-            shape,
-            "fp32",
-            Source("", len(self._held)),
-            self._readers(layer, row, key),
-            encoded=values.encoding_of(message, stored, size),
-            barred=UPDATABLE if updatable else row.barred,
-            is_one_channel=row.role not in WEIGHT_ROLES,
-            load=lambda: values.load(message).reshape(shape),
-            graph=self.graph,
-            layers=(*layer.around, layer.live),
-        )
-
-    def _readers(self, layer: Layer, row: Field, key: Key) -> tuple[Reader, ...]:
-        """The layer itself; of a constant those that take it."""
-        if layer.type not in CONSTANTS:
-            path = key.name.removeprefix(f"{layer.at.name}/")
-            axes = row.axes(layer.parameters)
-            return (Reader(layer.type, layer.live.name, path, row.role, at=layer.at, axes=axes),)
-        return tuple(
-            Reader(
-                reader.type,
-                reader.live.name,
-                f"input[{number}]",
-                INPUT_ROLES.get((reader.type, number)),
-                through=(layer.type,),
-                at=reader.at,
-            )
-            for reader, number in self._networks.uses.get(layer, ())
-        )
-
-    def _unreadable(self, got: str, needs: str, where: str = "") -> ModelError:
-        return _unreadable(f"{self.name}{where}", got, needs)
-
-
-def fields_of(networks: Networks) -> Iterator[tuple[Layer, Field, Key, Any]]:
-    """The messages that may hold weights: the layer, the row of the table, the key, the message."""
-    for layer in networks.layers:
-        for row in TABLE.get(layer.type, ()):
-            if row.used(layer.parameters):
-                for path, message in places(layer, row.path).items():
-                    key = Key(layer.at.function, layer.at.block, f"{layer.at.name}/{path}")
-                    yield layer, row, key, message
+    def _unreadable(self, got: str, needs: str) -> ModelError:
+        return _unreadable(self.name, got, needs)
 
 
 def _unreadable(what: str, got: str, needs: str) -> ModelError:

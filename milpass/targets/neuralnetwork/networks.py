@@ -13,24 +13,26 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from milpass.targets.members import NETWORKS, members_of
 from milpass.targets.neuralnetwork.layers import CONSTANTS, NESTED
 from milpass.weight import Key
 
 # What a blob's name stands for: the layers that may have bound it; None: an input of the model.
 Scope: TypeAlias = dict[str, frozenset["Layer | None"]]
 
-KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
-PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
-
 
 @frozen(eq=False)
 class Layer:
-    """One layer: where it stands, its type, its live message; what is around it, outermost first."""
+    """One layer: where it stands, its type, its live message; what is around it, outermost first.
+
+    `network` are the live layers among which it stands.
+    """
 
     at: Key
     type: str
     live: Any
     models: tuple[Any, ...]
+    network: Any
     around: tuple[Any, ...] = ()
 
     @property
@@ -63,10 +65,11 @@ class Networks:
 
     @classmethod
     def of(cls, model: Any) -> Networks:
-        """Walk every network of a model."""
+        """Walk every network of a model, those of a pipeline by the places of its members."""
         found = cls()
-        for function, models in stages(model, "", ()):
-            found._stage(function, models)
+        for each in members_of(model):
+            if each.kind in NETWORKS:
+                found._stage(f"{each.prefix}main", (*each.around, each.model))
         return found
 
     def _stage(self, function: str, models: tuple[Any, ...]) -> None:
@@ -123,18 +126,6 @@ class Networks:
                 self.flows[source, layer] = None
 
 
-def stages(model: Any, function: str, outer: tuple[Any, ...]) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """The networks of a model by the path of pipelines that leads to them, with the models around them."""
-    kind = model.WhichOneof("Type")
-    if kind in KINDS:
-        yield function or "main", (*outer, model)
-    elif kind in PIPELINES:
-        pipeline = model.pipeline if kind == "pipeline" else getattr(model, kind).pipeline
-        for number, stage in enumerate(pipeline.models):
-            path = f"{function}.models[{number}]" if function else f"models[{number}]"
-            yield from stages(stage, path, (*outer, model))
-
-
 def merged(scopes: Iterable[Scope]) -> Scope:
     """What names stand for after one of several ways."""
     found: Scope = {}
@@ -144,7 +135,7 @@ def merged(scopes: Iterable[Scope]) -> Scope:
     return found
 
 
-def _labelled(messages: Iterable[Any], place: Key, owner: Owner) -> Iterator[Layer]:
+def _labelled(messages: Any, place: Key, owner: Owner) -> Iterator[Layer]:
     """Layers by their names, or their types; those of equal names are numbered from the second on."""
     seen: Counter[str] = Counter()
     for message in messages:
@@ -152,7 +143,8 @@ def _labelled(messages: Iterable[Any], place: Key, owner: Owner) -> Iterator[Lay
         label = str(message.name or kind)
         seen[label] += 1
         name = label if seen[label] == 1 else f"{label}#{seen[label]}"
-        yield Layer(Key(place.function, place.block, name), kind, message, owner.models, owner.around)
+        at = Key(place.function, place.block, name)
+        yield Layer(at, kind, message, owner.models, messages, owner.around)
 
 
 def _inside(layer: Layer, name: str) -> Key:

@@ -84,6 +84,12 @@ def load(weights: Any) -> NDArray[np.float32]:
     return np.frombuffer(octets, "<f4", len(weights.floatValue), start + 1)
 
 
+def store_plain(weights: Any, array: NDArray[Any]) -> None:
+    """Put plain values in the place of whatever a message holds."""
+    weights.Clear()
+    _store_floats(weights, array)
+
+
 def _store_floats(weights: Any, array: NDArray[Any]) -> None:
     """Set the plain values without a Python number for each."""
     octets, length = np.ascontiguousarray(array, "<f4").tobytes(), bytearray()

@@ -1,4 +1,4 @@
-"""The models in a package: one alone, or the members of a pipeline of models, at any depth."""
+"""The models in a message: one alone, or the members of a pipeline of models, at any depth."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from milpass.targets.base import Part
-from milpass.targets.opsets import OPSETS, hindrance, program_format, raise_to
-from milpass.targets.survey import Survey
+from milpass.targets.opsets import raise_to
 from milpass.weight import Key, Source, Weight
 
 if TYPE_CHECKING:
     from milpass.graph import Graph
 
 PROGRAM = "mlProgram"
+NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 # The kinds of pipelines of models -> the message that has the members.
 PIPELINES: dict[str, Callable[[Any], Any]] = {
     "pipeline": lambda model: model.pipeline,
@@ -55,11 +54,11 @@ class Member:
                 pipeline.specificationVersion, self.model.specificationVersion
             )
 
-    def closed(self, graph: Callable[[], Graph]) -> Weight:
-        """What stands for a member that is not looked into."""
+    def closed(self, graph: Callable[[], Graph], why: str | None = None) -> Weight:
+        """What stands for a member that is not looked into; `why`, if its kind does not tell."""
         kind = str(self.kind)
         key = Key(self.prefix, (), kind)
-        return Weight(key, (0,), "fp32", Source("", 0), encoded=kind, closed=True, graph=graph)
+        return Weight(key, (0,), "fp32", Source("", 0), encoded=kind, barred=why, closed=True, graph=graph)
 
 
 def members_of(model: Any) -> tuple[Member, ...]:
@@ -82,32 +81,3 @@ def _names(pipeline: Any) -> list[str]:
     names, count = list(pipeline.names), len(pipeline.models)
     sound = len(set(names)) == count and all(name and "/" not in name for name in names)
     return names if sound and len(names) == count else list(map(str, range(count)))
-
-
-@frozen(eq=False)
-class ProgramPart:
-    """An ML Program of a package, and the survey of all of them."""
-
-    member: Member
-    survey: Survey
-
-    @property
-    def releases(self) -> tuple[str, ...]:
-        """The formats of ML Programs, oldest first."""
-        return tuple(OPSETS)
-
-    @property
-    def format(self) -> str:
-        """The operating system release whose opset the program uses."""
-        return program_format(self.member.model.mlProgram)
-
-    def hindrance(self, format: str) -> str | None:
-        """The operation types that a later format defines anew, itself or one on the way to it."""
-        prefix = self.member.prefix
-        types = {op.type for op in self.survey.operations if op.at.function.startswith(prefix)}
-        return hindrance(self.member.model.mlProgram, types, format)
-
-
-# The kinds of models that are looked into -> what tells their format; others are closed.  One more kind needs
-# its weights in `Package`, too, and its own editing in `PackageEdit`.
-PARTS: dict[str | None, Callable[[Member, Survey], Part]] = {PROGRAM: ProgramPart}
