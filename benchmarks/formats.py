@@ -97,9 +97,9 @@ def rows(quick: bool, folder: Path) -> Iterator[Row]:
 
 
 def _time(case: Case, weight: NDArray[Any], rounds: int) -> Row:
-    ours = partial(_repeated, case.repeats, partial(fit_and_spell, weight, case.fit))
+    ours = partial(repeated, case.repeats, partial(fit_and_spell, weight, case.fit))
     theirs = partial(peer.pass_alone, weight, case.config())
-    times = interleaved(rounds, ours, theirs, partial(_repeated, 5, partial(copied, weight)))
+    times = interleaved(rounds, ours, theirs, partial(repeated, 5, partial(copied, weight)))
     mine, peers, floor = map(Samples, times)
     return Row(f"{case.what}: time", "s", mine, peers, floor, ratio=peers.over(mine), target=case.target)
 
@@ -129,5 +129,5 @@ def _squared(weight: NDArray[Any], seen: NDArray[Any]) -> float:
     return float(np.square(weight.astype(np.float64) - seen.astype(np.float64)).sum())
 
 
-def _repeated(times: int, action: Callable[[], object]) -> float:
+def repeated(times: int, action: Callable[[], object]) -> float:
     return statistics.median(seconds(action) for _ in range(times))

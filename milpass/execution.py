@@ -113,6 +113,7 @@ def _found_by(work: Work, jobs: list[Job], means: Means) -> Generator[tuple[Job,
 
 
 def _report(name: str, number: int, chosen: int, entry: Entry, progress: Progress | None) -> None:
-    LOGGER.debug("%s: %s", name, outcome(entry))
+    if LOGGER.isEnabledFor(logging.DEBUG):
+        LOGGER.debug("%s: %s", name, outcome(entry))
     if progress:
         progress(name, number, chosen)

@@ -16,6 +16,7 @@ from coremltools.models.neural_network.quantization_utils import (
 
 from milpass.errors import UsageError
 from milpass.selectors import Selector
+from milpass.selectors.language import Bare
 from milpass.weight import Weight
 
 # Layers whose bias coremltools asks about apart from the layer as a whole.
@@ -88,6 +89,17 @@ class _LayerSelector(Selector):
 
     def __repr__(self) -> str:
         return f"<layers by {type(self.theirs).__name__}>"
+
+
+class _in_networks(Bare):
+    """Weights of neural networks, as apart from those of ML Programs beside them in a pipeline."""
+
+    def holds(self, weight: Weight) -> bool:
+        """Whether some layer holds it."""
+        return bool(weight.layers)
+
+
+in_networks = _in_networks()
 
 
 def layer_selector(selector: Any) -> Selector:

@@ -13,7 +13,7 @@ from coremltools.models import MLModel
 from coremltools.models.neural_network import quantization_utils
 from numpy.typing import NDArray
 
-from milpass.compat.layers import layer_selector
+from milpass.compat.layers import in_networks, layer_selector
 from milpass.compat.models import tell
 from milpass.errors import MilpassWarning, NothingCompressed, UsageError
 from milpass.passes import Pass
@@ -71,6 +71,9 @@ def quantize_weights(
         raise Exception("updatable models cannot get quantized to FP16.")
     _tell_unknown(kwargs)
     known = {name: value for name, value in kwargs.items() if name in _KNOWN}
+    if model.weights_dir is not None:  # coremltools leaves ML Programs in a pipeline as they are
+        chosen = known.get("selector")
+        known["selector"] = in_networks if chosen is None else in_networks & _as_selector(chosen)
     quantized = _carried_out(quantization_pipeline(nbits, quantization_mode, **known), model)
     if sample_data:
         _compare(model, quantized, sample_data)
@@ -170,10 +173,11 @@ def _asking(function: LutFunction | None, nbits: int) -> Callable[[NDArray[Any]]
 def _carried_out(pipeline: Pipeline, model: Any) -> Any:
     """The model after a pipeline, a copy of it where nothing changes; what was left is logged."""
     try:
-        # Its result is made in memory, in which nothing can be lost on the way.
-        quantized, plan = apply(pipeline, model, verify=False)
+        # Without weight files the result is made in memory, where nothing can be lost on the way.
+        quantized, plan = apply(pipeline, model, verify=model.weights_dir is not None)
     except NothingCompressed as nothing:
-        quantized, plan = MLModel(model._spec, compute_units=model.compute_unit), nothing.plan
+        units, plan = model.compute_unit, nothing.plan
+        quantized = MLModel(model._spec, weights_dir=model.weights_dir, compute_units=units)
     tell(plan, "barred")
     return quantized
 

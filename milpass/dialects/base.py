@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from attrs import evolve, frozen
 
 from milpass.encodings import Affine, Cast, Dense, Encoding, Lut, Sparse
-from milpass.encodings.dense import STORED
+from milpass.encodings.dense import stored_name
 from milpass.links import Link, stored_bytes
 from milpass.records import Record, Result, Value
 from milpass.weight import Weight
@@ -106,7 +106,7 @@ def dtype_of(encoding: Encoding) -> str:
     if isinstance(encoding, Lut | Sparse):
         return dtype_of(encoding.inner)
     if isinstance(encoding, Affine):
-        return STORED.get(encoding.scale.dtype.name, encoding.scale.dtype.name)
+        return stored_name(encoding.scale.dtype)
     return encoding.dtype if isinstance(encoding, Cast | Dense) else encoding.kind
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from milpass import packing
 from milpass.encodings import Dense, Encoding, Indices
-from milpass.encodings.dense import STORED
+from milpass.encodings.dense import stored_name
 from milpass.paging import let_go, scratch
 from milpass.records import Pieces, Record, Value
 
@@ -27,7 +27,7 @@ _INTEGER = re.compile(r"(u?)int([1-7])$")
 def plain(array: NDArray[Any]) -> Value:
     """An array of a type that numpy has, as an operand."""
     array = np.asarray(array)
-    return Value(STORED.get(array.dtype.name, array.dtype.name), array.shape, array.reshape(-1))
+    return Value(stored_name(array.dtype), array.shape, array.reshape(-1))
 
 
 def spell_dense(encoding: Dense) -> Record:
@@ -95,8 +95,7 @@ def values_under(mask: Indices, array: NDArray[Any]) -> Value:
             let_go(flat, part)
             at += marks.size
 
-    name = STORED.get(flat.dtype.name, flat.dtype.name)
-    return Value(name, (count,), Pieces(count * flat.itemsize, pieces))
+    return Value(stored_name(flat.dtype), (count,), Pieces(count * flat.itemsize, pieces))
 
 
 def unpacked(value: Value) -> Indices:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar
 
+import numpy as np
 from attrs import Factory, cmp_using, field, frozen
 from numpy.typing import NDArray
 
@@ -14,6 +16,12 @@ from milpass.encodings.equality import same_bits
 STORED: dict[str, str] = {"float16": "fp16", "float32": "fp32"}
 
 
+@cache
+def stored_name(dtype: np.dtype[Any]) -> str:
+    """The field's name of a type; numpy takes microseconds to tell its own."""
+    return STORED.get(dtype.name, dtype.name)
+
+
 @frozen
 class Dense(Encoding):
     """An array of any shape, stored plainly: the end of every chain.
@@ -22,9 +30,7 @@ class Dense(Encoding):
     """
 
     array: NDArray[Any] = field(eq=cmp_using(eq=same_bits))
-    dtype: str = Factory(
-        lambda self: STORED.get(self.array.dtype.name, self.array.dtype.name), takes_self=True
-    )
+    dtype: str = Factory(lambda self: stored_name(self.array.dtype), takes_self=True)
     kind: ClassVar[str] = "dense"
 
     @property

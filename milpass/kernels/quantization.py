@@ -80,6 +80,46 @@ def compare(
             errors[row, 2] = signal
 
 
+def compare_biased(
+    values: cython.const[cython.float][:, ::1],
+    codes: cython.const[cython.uchar][:, ::1],
+    scales: cython.const[cython.float][::1],
+    biases: cython.const[cython.float][::1],
+    errors: cython.double[:, ::1],
+) -> None:
+    """The same for codes that stand for scale * code + bias, in fp32, as readers compute it."""
+    row: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    scale: cython.float
+    bias: cython.float
+    scaled: cython.float
+    seen: cython.float
+    value: cython.double
+    error: cython.double
+    squared: cython.double
+    greatest: cython.double
+    signal: cython.double
+    with cython.nogil:
+        for row in range(values.shape[0]):
+            scale = scales[row]
+            bias = biases[row]
+            squared = 0.0
+            greatest = 0.0
+            signal = 0.0
+            for i in range(values.shape[1]):
+                value = values[row, i]
+                scaled = scale * codes[row, i]
+                seen = scaled + bias
+                error = value - seen
+                error *= error
+                squared += error
+                signal += value * value
+                greatest = error if error > greatest else greatest
+            errors[row, 0] = squared
+            errors[row, 1] = greatest
+            errors[row, 2] = signal
+
+
 def assess(
     values: cython.const[cython.float][:, ::1],
     scales: cython.const[cython.double][::1],

@@ -12,6 +12,13 @@ def quantize(
     codes: NDArray[Any],
 ) -> None: ...
 def compare(values: NDArray[Any], codes: NDArray[Any], seen: NDArray[Any], errors: NDArray[Any]) -> None: ...
+def compare_biased(
+    values: NDArray[Any],
+    codes: NDArray[Any],
+    scales: NDArray[Any],
+    biases: NDArray[Any],
+    errors: NDArray[Any],
+) -> None: ...
 def assess(
     values: NDArray[Any],
     scales: NDArray[Any],

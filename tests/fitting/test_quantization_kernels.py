@@ -99,6 +99,26 @@ def test_compare(run: Callable[..., None], drawn: Any, seed: int) -> None:
     np.testing.assert_allclose(errors[:, 2], np.square(wide).sum(axis=1), rtol=1e-13)
 
 
+@QUICK
+@given(drawn=rows(), seed=st.integers(0, 1 << 30))
+def test_compare_biased(run: Callable[..., None], drawn: Any, seed: int) -> None:
+    values, _, _, low, high = drawn
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, high - low + 1, values.shape).astype(np.uint8)
+    scales, biases = rng.standard_normal((2, len(values))).astype(np.float32)
+    errors = np.empty((len(values), 3))
+    run("quantization.compare_biased", values, codes, scales, biases, errors)
+    seen = scales[:, None] * codes.astype(np.float32) + biases[:, None]
+    wide = values.astype(np.float64)
+    off = np.abs(wide - seen)
+    near = 4 * np.finfo(np.float32).eps * (np.abs(seen).max() + np.abs(biases).max())  # of a fused step
+    np.testing.assert_allclose(np.sqrt(errors[:, 1]), off.max(axis=1), rtol=1e-12, atol=near)
+    np.testing.assert_allclose(
+        np.sqrt(errors[:, 0]), np.sqrt(np.square(off).sum(axis=1)), rtol=1e-12, atol=near * values.shape[1]
+    )
+    np.testing.assert_allclose(errors[:, 2], np.square(wide).sum(axis=1), rtol=1e-13)
+
+
 def test_compare_finds_errors_of_either_sign(run: Callable[..., None]) -> None:
     errors = np.empty((2, 3))
     values = np.array([[1, 2], [-3, 0]], np.float32)

@@ -330,6 +330,24 @@ def test_pipelines_of_models(kind: str) -> None:
     assert made.specificationVersion == 3
 
 
+def test_programs_beside_networks_stay_as_they_are() -> None:
+    outer = networks.new_model("pipeline")
+    program = MLModel("examples/digits.mlpackage", skip_model_load=True)
+    outer.pipeline.models.add().CopyFrom(networks.small())
+    outer.pipeline.models.add().MergeFromString(program.get_spec().SerializeToString())
+    outer.pipeline.names.extend(["net", "digits"])
+    spec = Model_pb2.Model.FromString(outer.SerializeToString())
+    both = MLModel(spec, weights_dir=program.weights_dir, skip_model_load=True)
+    for selector in (None, Named()):
+        made = compat.quantize_weights(both, 4, "linear_lut", selector=selector).get_spec()
+        assert quantized_in(made.pipeline.models[0])
+        assert made.pipeline.models[1].mlProgram == both.get_spec().pipeline.models[1].mlProgram
+
+
+def quantized_in(spec: Any) -> list[str]:
+    return [place for place, each in networks.weight_messages(spec) if each.rawValue]
+
+
 def test_every_layer_that_they_take_is_taken() -> None:
     message = every_layer()
     kinds = {layer.name: layer.WhichOneof("layer") for layer in networks.network_of(message).layers}

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from milpass import kernels
 from milpass.encodings import Cast, Dense
-from milpass.fitting.fitted import FittedWeight, NotFittable, Terms
-from milpass.fitting.measuring import measured
-from milpass.fitting.tables.distribution import check_finite
+from milpass.fitting.fitted import FittedWeight, NotFittable, Quality, Terms
+from milpass.fitting.rows import widened
+from milpass.fitting.tables.distribution import check_filled, check_finite
 from milpass.paging import let_go, scratch
 
 NBITS = "found"
 
-# Elements that are rounded at a time.
-PART = 1 << 20
+# Elements that are rounded at a time: few enough to be found in the cache when they are compared.
+PART = 1 << 16
+# The least magnitude that is nearer to the one after fp16's greatest.
+OVERFLOWS = np.float32(65520)
 
 
 def fit(array: NDArray[Any], options: object, terms: Terms) -> FittedWeight:
     """Round fp32 to the nearest fp16; a weight with magnitudes that overflow is left."""
-    check_finite(array)
+    check_filled(array)
     flat, short = np.ascontiguousarray(array).reshape(-1), scratch(array.size, np.dtype(np.float16))
-    over: list[int] = []
+    sums, over = np.zeros(3), 0
     for start in range(0, array.size, PART):
         here = slice(start, start + PART)
+        part = flat[here]
+        if not max(-part.min(), part.max()) < OVERFLOWS:  # nor is NaN
+            if not over:
+                check_finite(array)
+            over += int(np.count_nonzero(np.abs(part) >= OVERFLOWS))
         with np.errstate(over="ignore"):
-            short[here] = flat[here]
-        over += (start + np.flatnonzero(np.isinf(short[here]))).tolist()
-        let_go(flat, flat[here])
+            short[here] = part
+        kernels.errors.compare(part, widened(short[here]), sums)
+        let_go(flat, part)
         let_go(short, short[here])
     if over:
-        first = [int(i) for i in np.unravel_index(over[0], array.shape)]
-        raise NotFittable(f"{len(over)} of {array.size} elements overflow fp16, the first at {first}")
+        raise NotFittable(_overflow(array, over))
     encoding = Cast(Dense(short.reshape(array.shape)), "fp32")
-    return FittedWeight(encoding, measured(array, encoding))
+    return FittedWeight(encoding, Quality(float(sums[0]), sqrt(sums[1]), float(sums[2])))
+
+
+def _overflow(array: NDArray[Any], count: int) -> str:
+    first = np.unravel_index(int(np.argmax(np.abs(array) >= OVERFLOWS)), array.shape)
+    return f"{count} of {array.size} elements overflow fp16, the first at {[int(i) for i in first]}"

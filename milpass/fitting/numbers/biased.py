@@ -46,11 +46,11 @@ class Lines:
         kernels.quantization.quantize_biased(values, scales, biases, self.steps, found)
         return found
 
-    def seen(self) -> NDArray[np.float32]:
-        """What each number of each row stands for, computed as readers do; (rows, numbers)."""
-        numbers = np.arange(self.steps + 1, dtype=np.float32)
+    def greatest(self) -> NDArray[np.float32]:
+        """What the greatest number of each row stands for, computed as readers do; (rows,)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self.scales[:, None] * numbers + self.biases[:, None]
+            found: NDArray[np.float32] = self.scales * np.float32(self.steps) + self.biases
+            return found
 
     def improved(self, values: NDArray[np.float32]) -> tuple[Lines, NDArray[np.float64]]:
         """The best lines for the numbers that are nearest now, and the squared errors of these lines."""
@@ -86,10 +86,9 @@ def fit_biased(array: NDArray[Any], options: AffineOptions, terms: Terms) -> Fit
     lines = Lines.between(least, greatest, steps)
     if options.range == "mse":
         lines = _searched(values, least, greatest, lines)
-    seen = lines.seen()
-    _check_range(seen)
+    _check_range(lines.greatest())
     numbers, found = lines.numbers(values), np.empty((len(values), 3))
-    kernels.quantization.compare(values, numbers, seen, found)
+    kernels.quantization.compare_biased(values, numbers, lines.scales, lines.biases, found)
     found[:, 1] = np.sqrt(found[:, 1])
     held = Dense(joined(numbers, array.shape, terms.groups), f"uint{options.nbits}")
     scale, bias = (each.reshape(terms.groups) for each in (lines.scales, lines.biases))
