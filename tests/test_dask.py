@@ -116,6 +116,7 @@ def test_the_command_takes_an_address(cluster: Any, source: Path, plain: Path, t
         ("tcp://127.0.0.1:1", "Timed out|refused"),
         ("nonsense", "got 'nonsense'"),
         ("foo://127.0.0.1:1", "got 'foo"),
+        ("tls://127.0.0.1:1", "TLS"),
         ("tcp://127.0.0.1", "got 'tcp"),
         ("", "got ''"),
     ],

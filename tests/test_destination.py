@@ -64,8 +64,13 @@ def test_a_link_is_not_overwritten(source: Path, tmp_path: Path) -> None:
 
 def test_the_input_is_never_the_destination(source: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(source)
-    for out in (source, tmp_path / "link", source / "inside.mlpackage", tmp_path):
+    for out in (source, tmp_path / "link", source / "inside.mlpackage"):
         assert_refused(source, out, "the input itself", overwrite=True)
+    assert_refused(source, tmp_path, "a folder around the input", overwrite=True)
+
+
+def test_a_package_has_no_name_of_a_file(source: Path, tmp_path: Path) -> None:
+    assert_refused(source, tmp_path / "out.mlmodel", "the name of a file, needs the path of an .mlpackage")
 
 
 def test_the_folder_around_must_exist(source: Path, tmp_path: Path) -> None:

@@ -186,6 +186,10 @@ def other_places(tmp_path: Path) -> dict[str, Watched]:
         "an empty file": Watched(moved(tmp_path / "empty")),
         "another milpass": Watched(lambda task: {**task, "by": "others"}),
         "no bytes": Watched(answer=lambda answer: answer[:-1]),
+        "no answer": Watched(answer=lambda answer: None),
+        "an empty answer": Watched(answer=lambda answer: b""),
+        "an answer of another kind": Watched(answer=bytearray),
+        "a reason of another kind": Watched(answer=lambda answer: {"got": "x"}),
         "it fails": Watched(fail),
     }
 
@@ -199,7 +203,11 @@ def other_places(tmp_path: Path) -> dict[str, Watched]:
         ("a short file", "a file of 5 bytes"),
         ("an empty file", "a file of 0 bytes"),
         ("another milpass", "another version of milpass or numpy .* needs the same versions as here"),
-        ("no bytes", "got "),
+        ("no bytes", "got an answer that is no fit, needs what the given function returns, as it is"),
+        ("no answer", "got an answer that is no fit"),
+        ("an empty answer", "got an answer that is no fit"),
+        ("an answer of another kind", "got an answer that is no fit"),
+        ("a reason of another kind", "got an answer that is no fit"),
         ("it fails", "got ZeroDivisionError: of its own, needs a Watched that carries out what it is given"),
     ],
 )

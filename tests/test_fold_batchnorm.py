@@ -19,6 +19,8 @@ from milpass import (
 )
 from milpass.cli import main
 from milpass.errors import NothingCompressed, UsageError
+from milpass.targets.neuralnetwork.folding import fold
+from milpass.targets.neuralnetwork.networks import Networks
 from tests.networks import add, fill, network_of, new_model
 from tests.packages import Const, Op, write_package
 
@@ -227,7 +229,42 @@ def _rebound_between(model: Any) -> None:
     layers.append(norm)
 
 
+def _two_inputs(model: Any) -> None:
+    network_of(model).layers[1].input.append("a")
+
+
+def _uneven_groups(model: Any) -> None:
+    convolution = network_of(model).layers[0].convolution
+    convolution.isDeconvolution, convolution.nGroups = True, 3  # of 4 input channels
+    convolution.weights.Clear()
+    fill(convolution.weights, 4, CHANNELS // 3, *KERNEL)
+
+
+def _uneven_outputs(model: Any) -> None:
+    convolution = network_of(model).layers[0].convolution
+    convolution.isDeconvolution, convolution.nGroups = True, 4  # 6 output channels
+    convolution.weights.Clear()
+    fill(convolution.weights, 4, CHANNELS // 4, *KERNEL)
+
+
+def _one_channel(model: Any) -> None:
+    norm = network_of(model).layers[1].batchnorm
+    norm.channels = 1
+    for name in ("gamma", "beta", "mean", "variance"):
+        del getattr(norm, name).floatValue[1:]
+
+
+def _no_variance(model: Any) -> None:
+    norm = network_of(model).layers[1].batchnorm
+    norm.epsilon, norm.variance.floatValue[:] = 0, [0] * CHANNELS
+
+
 STAYS = [
+    _two_inputs,
+    _uneven_groups,
+    _uneven_outputs,
+    _one_channel,
+    _no_variance,
     _an_output,
     _read_twice,
     _of_its_input,
@@ -254,6 +291,29 @@ def test_what_must_stay_stays(change: Any, tmp_path: Path) -> None:
         after = new_model()
         after.ParseFromString(Path(out).read_bytes())
         assert names(after) == names(model)
+
+
+def test_a_loss_of_no_kind_hinders_nothing(tmp_path: Path) -> None:
+    model = new_model()
+    network = network_of(model)
+    add_convolution(network, "conv", "x", "a")
+    add_batchnorm(network, "norm", "a", "y")
+    network.updateParams.lossLayers.add()
+    after, _ = folded(model, tmp_path)
+    assert names(after) == ["conv"]
+
+
+def test_many_pairs_are_folded_in_one_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = new_model()
+    network = network_of(model)
+    for number in range(50):
+        add_convolution(network, f"conv{number}", "x", f"a{number}")
+        add_batchnorm(network, f"norm{number}", f"a{number}", f"y{number}")
+    walks, walk = [], Networks.of
+    monkeypatch.setattr(Networks, "of", lambda model: walks.append(model) or walk(model))
+    gone, _ = fold(model)
+    assert gone == [f"norm{number}" for number in range(50)] and len(walks) == 2
+    assert names(model) == [f"conv{number}" for number in range(50)]
 
 
 def test_numbers_of_places_are_no_channels(tmp_path: Path) -> None:

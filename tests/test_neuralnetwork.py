@@ -262,6 +262,16 @@ def test_layers_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert names == ["fc/weights", "fc#2/weights", "innerProduct/weights"]
 
 
+def test_names_that_look_numbered_are_told_apart(tmp_path: Path) -> None:
+    model = new_model()
+    given = ("fc", "fc", "fc#2", "fc#2", "fc")
+    products = [add_product(network_of(model), name, "x", "y", bias=False) for name in given]
+    weights = weights_of(saved(model, tmp_path / "m.mlmodel"))
+    assert len(weights) == len(given)
+    for weight, product in zip(weights.values(), products, strict=True):
+        np.testing.assert_array_equal(weight.load().reshape(-1), np.array(product.weights.floatValue, "f4"))
+
+
 def test_packed_numbers_of_which_no_layer_tells_how_many(tmp_path: Path) -> None:
     model = new_model(version=3)
     alpha = add(network_of(model), "activation", "prelu", "x", "y").PReLU.alpha

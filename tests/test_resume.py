@@ -229,15 +229,17 @@ def test_a_cache_that_fills_the_disk_ends_no_run(
     assert not os.listdir(tmp_path / "cache")
 
 
-@pytest.mark.parametrize("kind", ["file", "below a file", "nowhere", "input", "zero byte"])
+@pytest.mark.parametrize("kind", ["file", "below a file", "nowhere", "input", "zero byte", "circle"])
 def test_a_cache_that_cannot_be_used_is_refused(source: Path, tmp_path: Path, kind: str) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
     before = digest(source)
     place = {
         "file": tmp_path / "file",
         "below a file": tmp_path / "file" / "x",
         "nowhere": Path("/proc/x"),
         "input": source / "Data" / "new",
+        "circle": tmp_path / "circle",
     }
     with pytest.raises(UsageError, match="milpass cannot keep fits in it"):
         apply(pipeline(), source, tmp_path / "out", cache=place.get(kind, "a\0b"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from os import PathLike, fsdecode
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from milpass.errors import UsageError
 from milpass.findings.chains import Chain
 from milpass.findings.folder import Folder
 from milpass.findings.keys import key_of
-from milpass.findings.octets import Damaged, from_octets
+from milpass.findings.octets import Damaged, Foreign, from_octets
 from milpass.fitting.finding import Finding
 from milpass.fitting.fitted import FittedWeight
 
@@ -42,7 +43,7 @@ def cache_at(place: str | PathLike[str]) -> Folder:
 
 def _check_outside(path: Path) -> None:
     """Raise `ValueError` for a folder of a package: an input is never written to."""
-    real = path.resolve()
+    real = Path(os.path.realpath(path))  # `resolve` raises what is no OSError for links in a circle
     if any((each / "Manifest.json").exists() for each in (real, *real.parents)):
         raise ValueError("a folder of a package")
 
@@ -53,12 +54,19 @@ def refused(name: str, got: str, needs: str) -> UsageError:
     return UsageError(name, who="the executor", cannot="fit it", got=got, needs=needs, remedy=remedy)
 
 
+def garbled(name: str) -> UsageError:
+    """The error for an answer that no search gives."""
+    return refused(name, "an answer that is no fit", "what the given function returns, as it is")
+
+
 def _told(octets: bytes, key: bytes, name: str) -> tuple[Finding, ...]:
     """What others have found, if they have seen what is here."""
     try:
         return from_octets(octets, key)
-    except Damaged:
+    except Foreign:
         raise refused(name, "other values in its file", "the file that is read here") from None
+    except Damaged:
+        raise garbled(name) from None
 
 
 @frozen(eq=False)

@@ -26,7 +26,6 @@ from milpass.fitting.fitted import Quality
 
 MAGIC = b"milpass fit 1\n\0\0"
 DIGEST = 32
-_START = len(MAGIC) + 2 * DIGEST
 _LENGTH = struct.Struct("<I")
 TYPES = ("<f2", "<f4", "<f8", "|i1", "|u1", "<i4")
 # Axes of the largest array that there is: those of a weight and two.
@@ -35,6 +34,10 @@ MAX_RANK = 32
 
 class Damaged(ValueError):
     """Bytes that are no findings, or not those that are wanted."""
+
+
+class Foreign(Damaged):
+    """Findings that are whole, but another fit's."""
 
 
 def digest(*parts: bytes) -> bytes:
@@ -63,16 +66,11 @@ def from_octets(octets: bytes, key: bytes) -> tuple[Finding, ...]:
     if octets[: len(MAGIC)] != MAGIC or octets[len(MAGIC) :][:DIGEST] != digest(body):
         raise Damaged("not whole")
     if body[:DIGEST] != key:
-        raise Damaged("of another fit")
+        raise Foreign("of another fit")
     try:
         return tuple(_findings(body[DIGEST:]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, struct.error) as error:
         raise Damaged(f"{type(error).__name__}: {error}") from None
-
-
-def key_in(octets: bytes) -> bytes:
-    """The key that bytes say they belong to."""
-    return octets[_START - DIGEST : _START]
 
 
 def _findings(body: bytes) -> Iterator[Finding]:

@@ -52,9 +52,12 @@ def _client_class(address: str) -> Any:
 def _connected(client_class: Any, address: str) -> Any:
     if not ADDRESS.fullmatch(address):  # a client half made of one would wait when it is let go of
         raise _unreachable(address, repr(address), NEEDS)
+    client = client_class.__new__(client_class)
     try:
-        return client_class(address, timeout=PATIENCE, set_as_default=False)
+        client.__init__(address, timeout=PATIENCE, set_as_default=False)
+        return client
     except Exception as error:
+        client.status = "closed"  # as above
         raise _unreachable(address, _said(error), NEEDS) from error
 
 

@@ -13,7 +13,7 @@ from attrs import frozen
 from milpass.composition import Composition
 from milpass.errors import UsageError
 from milpass.findings.chains import Chain
-from milpass.findings.kept import Kept, refused
+from milpass.findings.kept import Kept, garbled, refused
 from milpass.findings.keys import key_of
 from milpass.jobs import Job
 from milpass.remote.tasks import answer_size, task_of
@@ -25,6 +25,8 @@ from milpass.weight import Weight
 # Tasks that are begun before the first of them is waited for, and bytes of what they may find.
 MOST_TASKS = 256
 MOST_BYTES = 1 << 26
+# What a search answers in the place of bytes.
+REFUSAL = {"got", "needs"}
 
 # A job, what was begun for it, the bytes that it may find
 _Begun: TypeAlias = tuple[Job, "Future[bytes | dict[str, str]] | None", int]
@@ -90,7 +92,9 @@ class Sender:
             raise self._failed(job, error) from error
         if isinstance(answer, bytes):
             return answer
-        raise refused(job.weight.label, answer["got"], answer["needs"])
+        if isinstance(answer, dict) and answer.keys() == REFUSAL:
+            raise refused(job.weight.label, str(answer["got"]), str(answer["needs"]))
+        raise garbled(job.weight.label)
 
     def _failed(self, job: Job, error: Exception) -> UsageError:
         said = f"{type(error).__name__}: {error}".removesuffix(": ")

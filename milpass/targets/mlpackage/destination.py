@@ -58,7 +58,8 @@ def check_destination(out: Path, *, source: Path | None, overwrite: bool, kind: 
         raise _refusal(out, "a path with a zero byte", "one that the system can have")
     real, origin = Path(os.path.realpath(out)), source and Path(os.path.realpath(source))
     if origin and (real == origin or origin in real.parents or real in origin.parents):
-        raise _refusal(out, "the input itself", "another place: the input is never written to")
+        got = "a folder around the input" if real in origin.parents else "the input itself"
+        raise _refusal(out, got, "another place: the input is never written to")
     check_vacant(out, overwrite=overwrite, kind=kind)
     parent = out.absolute().parent
     if not parent.is_dir():

@@ -70,7 +70,7 @@ class LoadedModel(Package):
 
     def destination(self, out: Path | None) -> Path:
         """The place that was named, or a temporary package, removed when the interpreter ends."""
-        return out or temporary_destination()
+        return super().destination(out) if out else temporary_destination()
 
     def result(self, out: Path | None) -> Any:
         """The copy as an `MLModel`, loaded as the original was."""

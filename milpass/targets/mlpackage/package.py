@@ -126,14 +126,14 @@ class Package(Surveyed):
 
     def destination(self, out: Path | None) -> Path:
         """The place that was named: a package on disk has no destination of its own."""
-        if out is not None:
+        if out is not None and out.suffix != ".mlmodel":
             return out
         raise UsageError(
-            self.name,
+            str(out or self.name),
             who="apply",
             cannot="write the result",
-            got="no destination",
-            needs="the path of a package to write",
+            got="the name of a file" if out else "no destination",
+            needs="the path of an .mlpackage folder to write",
         )
 
     def record(self, weight: Weight) -> Record:

@@ -84,7 +84,9 @@ def _spread_over_kernel(parameters: Any, scale: NDArray[np.float64]) -> NDArray[
     if not parameters.isDeconvolution:
         return scale[:, None, None, None]
     groups = max(int(parameters.nGroups), 1)
-    inputs = int(parameters.kernelChannels) // groups
+    inputs, left = divmod(int(parameters.kernelChannels), groups)
+    if left or scale.size % groups:
+        raise Unfoldable(f"channels that make no {groups} even groups")
     return np.repeat(scale.reshape(groups, -1), inputs, axis=0)[:, :, None, None]
 
 
@@ -102,19 +104,40 @@ def fold(model: Any) -> tuple[list[str], list[str]]:
     layer.
     """
     folded: list[str] = []
-    while True:
-        reasons: list[str] = []
-        for layer, after in _pairs(Networks.of(model)):
-            name = str(after.live.name or after.type)
-            try:
-                _fold(layer, after)
-            except Unfoldable as reason:
-                reasons.append(f"{name} is not folded into {layer.live.name or layer.type}: {reason}.")
-            else:
-                folded.append(name)
-                break
-        else:
+    while True:  # a chain becomes shorter by a layer each time
+        gone, reasons = _folded_once(model)
+        folded += [_called(layer) for layer in gone]
+        if not gone:
             return folded, reasons
+        _remove(gone)
+
+
+def _folded_once(model: Any) -> tuple[list[Layer], list[str]]:
+    """Fold a layer into each that allows it: those to be removed, and a sentence for each that stays.
+
+    No layer stands in two pairs, so what is folded into one changes nothing for the others.
+    """
+    gone, reasons = [], []
+    for layer, after in _pairs(Networks.of(model)):
+        try:
+            _fold(layer, after)
+        except Unfoldable as reason:
+            reasons.append(f"{_called(after)} is not folded into {_called(layer)}: {reason}.")
+        else:
+            gone.append(after)
+    return gone, reasons
+
+
+def _called(layer: Layer) -> str:
+    return str(layer.live.name or layer.type)
+
+
+def _remove(gone: list[Layer]) -> None:
+    """Take layers out of their networks."""
+    for network in {id(layer.network): layer.network for layer in gone}.values():
+        live = {id(layer.live) for layer in gone if layer.network is network}
+        for place in [n for n, each in enumerate(network) if id(each) in live][::-1]:
+            del network[place]
 
 
 def _pairs(networks: Networks) -> Iterator[tuple[Layer, Layer]]:
@@ -139,13 +162,15 @@ def _named(layer: Layer) -> set[str]:
     model = layer.models[-1]
     network = getattr(model, model.WhichOneof("Type"))
     losses = (each for each in network.updateParams.lossLayers) if hasattr(network, "updateParams") else ()
-    inputs = {getattr(loss, loss.WhichOneof("LossLayerType")).input for loss in losses}
+    kinds = ((loss, loss.WhichOneof("LossLayerType")) for loss in losses)
+    inputs = {getattr(loss, kind).input for loss, kind in kinds if kind}
     return inputs | {getattr(network, "labelProbabilityLayerName", "")}
 
 
 def _stand_together(layer: Layer, after: Layer) -> bool:
     """Whether they are in one network, and nothing between them uses the name of the second one's result."""
-    if layer.network is not after.network or len(layer.live.output) != 1 or len(after.live.output) != 1:
+    lengths = len(layer.live.output), len(after.live.input), len(after.live.output)
+    if layer.network is not after.network or lengths != (1, 1, 1):
         return False
     messages = layer.network[_place(layer) + 1 : _place(after)]
     names = {name for each in messages for name in (*each.input, *each.output)}
@@ -163,29 +188,36 @@ def _fold(layer: Layer, after: Layer) -> None:
         raise Unfoldable("the device trains its weights")
     if len(layer.live.input) != 1:
         raise Unfoldable("another layer gives its kernel")
-    _check_channels(layer)
+    _check_channels(layer, after)
     weights, bias = _folded(layer, FOLDED[after.type](after.parameters))
     parameters = layer.parameters
     values.store_plain(parameters.weights, weights)
     parameters.hasBias = True
     values.store_plain(parameters.bias, bias)
     layer.live.output[0] = after.live.output[0]
-    del after.network[_place(after)]
 
 
-def _check_channels(layer: Layer) -> None:
-    """Refuse an inner product whose outputs may lie along another axis than channels do."""
+def _check_channels(layer: Layer, after: Layer) -> None:
+    """Refuse other channels, and an inner product whose outputs may lie along another axis than they do."""
     model = layer.models[-1]
     mapping = getattr(model, model.WhichOneof("Type")).arrayInputShapeMapping
     if layer.type == "innerProduct" and mapping != FIVE_AXES:
         raise Unfoldable("tensors of any rank, whose channels may lie along another axis than its outputs")
+    given = int(layer.parameters.outputChannels)
+    wanted = int(getattr(after.parameters, "channels", given))  # scales and biases may be one for all
+    if given != wanted:
+        raise Unfoldable(_unequal(wanted, given))
+
+
+def _unequal(wanted: int, given: int) -> str:
+    return f"numbers for {wanted} of {given} channels"
 
 
 def _folded(layer: Layer, found: Channelwise) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The weights, of their shape, and the biases of the layer that does both."""
     parameters, channels = layer.parameters, int(layer.parameters.outputChannels)
     if {found.scale.size, found.shift.size} - {1, channels}:
-        raise Unfoldable(f"numbers for {max(found.scale.size, found.shift.size)} of {channels} channels")
+        raise Unfoldable(_unequal(max(found.scale.size, found.shift.size), channels))
     scale, shift = (np.broadcast_to(each, (channels,)) for each in (found.scale, found.shift))
     shape = TABLE[layer.type][0].shape
     assert shape is not None

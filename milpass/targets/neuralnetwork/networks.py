@@ -138,11 +138,15 @@ def merged(scopes: Iterable[Scope]) -> Scope:
 def _labelled(messages: Any, place: Key, owner: Owner) -> Iterator[Layer]:
     """Layers by their names, or their types; those of equal names are numbered from the second on."""
     seen: Counter[str] = Counter()
+    taken: set[str] = set()
     for message in messages:
         kind = message.WhichOneof("layer") or "unknown"
-        label = str(message.name or kind)
-        seen[label] += 1
-        name = label if seen[label] == 1 else f"{label}#{seen[label]}"
+        label = name = str(message.name or kind)
+        seen[label] = max(seen[label], 1)
+        while name in taken:  # by a layer of this name, or one whose own name looks numbered
+            seen[label] += 1
+            name = f"{label}#{seen[label]}"
+        taken.add(name)
         at = Key(place.function, place.block, name)
         yield Layer(at, kind, message, owner.models, messages, owner.around)
 
