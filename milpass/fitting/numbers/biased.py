@@ -101,7 +101,7 @@ def with_bias(array: NDArray[Any], fitted: FittedWeight) -> FittedWeight:
     affine = fitted.encoding
     assert isinstance(affine, Affine) and isinstance(affine.inner, Dense) and affine.offset is not None
     scale = affine.scale.astype(np.float32)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         bias = -scale * affine.offset.astype(np.float32)
         _check_range(scale * np.float32(affine.inner.array.max()) + bias)
     encoding = Affine(affine.inner, scale, bias=bias)
