@@ -1,5 +1,20 @@
-"""`python -m milpass` is the command."""
+"""The command, as `python -m milpass` and as the script that is installed."""
 
-from milpass.cli import main
+from __future__ import annotations
 
-main(prog_name="milpass")
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command; an interrupt while it is being loaded ends it in one line, too."""
+    try:
+        from milpass.cli import main as command
+    except KeyboardInterrupt:
+        os.write(sys.stderr.fileno(), b"milpass: interrupted, nothing was written\n")
+        os._exit(130)
+    command(prog_name="milpass")
+
+
+if __name__ == "__main__":
+    main()

@@ -286,6 +286,22 @@ def test_a_signal_ends_the_run_and_leaves_nothing(
     assert tree(tmp_path) == before
 
 
+def test_an_interrupt_while_the_command_is_loaded() -> None:
+    code = (
+        "import sys, signal\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'milpass.cli.palettize':\n"
+        "            signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from milpass.__main__ import main\n"
+        "main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr == "milpass: interrupted, nothing was written\n"
+
+
 def test_an_interrupt_keeps_the_package_that_was_to_be_replaced(model: Path, tmp_path: Path) -> None:
     out = shutil.copytree(DIGITS, tmp_path / "out.mlpackage")
     before, seen = tree(tmp_path), []

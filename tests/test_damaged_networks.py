@@ -29,7 +29,7 @@ from milpass import (
     select_weights,
 )
 from milpass.cli import main
-from milpass.errors import MilpassError
+from milpass.errors import MilpassError, NothingCompressed
 from milpass.selectors import anything
 from milpass.selectors import name as called
 from milpass.targets import open_target
@@ -293,3 +293,16 @@ def test_the_command(tmp_path: Path) -> None:
     assert run("palettize", source, "-o", tmp_path / "none.mlmodel").exit_code == 3
     assert run("palettize", source, "-o", out, "--threshold", 100).exit_code == 2
     assert run("palettize", source, "-o", out, "--overwrite", "--target", "iOS16").exit_code == 2
+
+
+@pytest.mark.parametrize("fit", ["mode='linear_symmetric', nbits=4", "nbits=1", "nbits=8"])
+@pytest.mark.filterwarnings("error")
+def test_values_near_the_end_of_fp32_are_a_row_without_warnings(fit: str, tmp_path: Path) -> None:
+    model = new_model()
+    product = networks.add(network_of(model), "innerProduct", "fc", "x", "y")
+    product.inputChannels = product.outputChannels = 2
+    product.weights.floatValue.extend([3.4e38, -3.4e38, 0, 1])
+    pipeline = parse(f"select_weights(threshold=0) | fit_affine({fit}) | replace_const_with_affine()")
+    with pytest.raises(NothingCompressed, match="1 its values forbid it"):
+        apply(pipeline, saved(model, tmp_path / "m.mlmodel"), tmp_path / "out.mlmodel")
+    assert os.listdir(tmp_path) == ["m.mlmodel"]

@@ -153,6 +153,17 @@ def test_a_full_disk_ends_a_run_that_is_to_be_resumed(server: Server, source: Pa
     assert not (tmp_path / "out").exists() and not kept(tmp_path / "out")
 
 
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo, lambda path: path.symlink_to(path.name)])
+def test_what_is_no_folder_of_fits_is_named_and_left(source: Path, tmp_path: Path, make: Any) -> None:
+    out = tmp_path / "out.mlpackage"
+    place = out.with_name(f".{out.name}.milpass-fits")
+    make(place)
+    with pytest.raises(UsageError, match=rf"{place.name}: milpass cannot write the model: got File exists"):
+        apply(pipeline(), source, out, resume=True)
+    apply(pipeline(), source, out)
+    assert os.path.lexists(place) and out.is_dir()
+
+
 def test_a_second_run_fits_only_what_changed(source: Path, tmp_path: Path, log: Log) -> None:
     cache = tmp_path / "a" / "cache"
     first, plan = apply(pipeline(), source, tmp_path / "1", cache=cache)

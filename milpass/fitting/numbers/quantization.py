@@ -70,7 +70,8 @@ def spanning(widths: NDArray[np.float64], steps: int, dtype: np.dtype[Any]) -> N
         overflows = np.isinf(nearest * dtype.type(steps))
     short = nearest.astype(np.float64) * steps * (1 + float(np.finfo(dtype).eps)) < widths
     towards = np.where(overflows, 0, np.where(short, np.inf, nearest)).astype(dtype)
-    scales: NDArray[np.float64] = np.nextafter(nearest, towards).astype(np.float64)
+    with np.errstate(over="ignore"):
+        scales: NDArray[np.float64] = np.nextafter(nearest, towards).astype(np.float64)
     return scales
 
 

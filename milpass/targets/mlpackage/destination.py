@@ -114,7 +114,8 @@ def destination(
         remedy = "Wait until it has ended, or name another destination"
         raise _refusal(out, "one that another run is writing", "it for itself", remedy) from None
     except OSError as error:
-        raise _refusal(out, error.strerror or str(error), "room and permission to write") from error
+        place = beside.fits if error.filename is not None and Path(error.filename) == beside.fits else out
+        raise _refusal(place, error.strerror or str(error), "room and permission to write") from error
 
 
 @contextmanager

@@ -44,8 +44,9 @@ class Beside:
         return self.out.with_name(f"{self._stem}.{FITS}")
 
     def forget(self) -> None:
-        """Remove what a run has found."""
-        shutil.rmtree(self.fits, ignore_errors=True)
+        """Remove what a run has found; what is no folder stays, as opening it might wait for ever."""
+        if self.fits.is_dir() and not self.fits.is_symlink():
+            shutil.rmtree(self.fits, ignore_errors=True)
 
     def place(self, token: str, kind: str) -> Path:
         """A folder of a run that has that token."""
