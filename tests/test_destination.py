@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,13 @@ def test_the_input_is_never_the_destination(source: Path, tmp_path: Path) -> Non
     for out in (source, tmp_path / "link", source / "inside.mlpackage"):
         assert_refused(source, out, "the input itself", overwrite=True)
     assert_refused(source, tmp_path, "a folder around the input", overwrite=True)
+
+
+def test_nothing_is_written_inside_another_package(source: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mlpackage"
+    shutil.copytree(source, other)
+    for place in (other / "new", other / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"):
+        assert_refused(source, place, "a place inside a package", overwrite=True)
 
 
 def test_a_package_has_no_name_of_a_file(source: Path, tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ def check_destination(out: Path, *, source: Path | None, overwrite: bool, kind: 
     if origin and (real == origin or origin in real.parents or real in origin.parents):
         got = "a folder around the input" if real in origin.parents else "the input itself"
         raise _refusal(out, got, "another place: the input is never written to")
+    if any(each.suffix == ".mlpackage" and PACKAGE.is_one(each) for each in real.parents):
+        raise _refusal(out, "a place inside a package", "one outside: nothing else belongs there")
     check_vacant(out, overwrite=overwrite, kind=kind)
     parent = out.absolute().parent
     if not parent.is_dir():
