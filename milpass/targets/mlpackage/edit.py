@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from milpass.paging import in_parts
 from milpass.records import Record, Value
@@ -17,9 +17,11 @@ from milpass.targets.mlpackage.layout import WEIGHTS, Layout
 from milpass.targets.mlpackage.operations import Operands, built, rebuild, stored_operands
 from milpass.targets.mlpackage.survey import ProgramSurvey
 from milpass.targets.mlpackage.values import to_text
-from milpass.targets.neuralnetwork.edit import NetworkEdit
 from milpass.targets.survey import Operation
 from milpass.weight import Source, Weight
+
+if TYPE_CHECKING:
+    from milpass.targets.neuralnetwork.edit import NetworkEdit
 
 # Bytes of a blob that are copied at a time.
 COPIED = 1 << 22
@@ -35,10 +37,11 @@ class PackageEdit:
         model: Any,
         programs: tuple[Member, ...],
         survey: ProgramSurvey,
-        networks: NetworkEdit,
+        networks: NetworkEdit | None,
         opened: Callable[[str], BlobFile],
+        kept: Path | None,
     ) -> None:
-        self.kept = networks.kept
+        self.kept = kept
         self._networks = networks
         self._folder = folder
         self._layout = layout
@@ -59,7 +62,7 @@ class PackageEdit:
 
     def replace(self, weight: Weight, record: Record) -> None:
         """Put an operation in the constant's place; the same record again shares its stored operands."""
-        if self._networks.holds(weight):
+        if self._networks and self._networks.holds(weight):
             self._networks.replace(weight, record)
             return
         self._copy_before(weight.source)
@@ -97,7 +100,8 @@ class PackageEdit:
 
     def finish(self, raise_to: Mapping[str, str]) -> None:
         """Copy what has not been copied, and write the model file last."""
-        self._networks.check()
+        if self._networks:
+            self._networks.check()
         while self._waiting:
             self._copy(self._waiting.pop())
         for each in self._programs:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from milpass.errors import UsageError
 from milpass.records import Record
 from milpass.targets.base import Check, Part
-from milpass.targets.members import PROGRAM, members_of
+from milpass.targets.members import NETWORKS, PROGRAM, members_of
 from milpass.targets.mlpackage.blobs import BlobFile
 from milpass.targets.mlpackage.constants import Constants
 from milpass.targets.mlpackage.destination import destination, is_temporary
@@ -23,15 +23,13 @@ from milpass.targets.mlpackage.parts import PARTS
 from milpass.targets.mlpackage.soundness import unsound_constants, unsound_functions
 from milpass.targets.mlpackage.survey import ProgramSurvey
 from milpass.targets.mlpackage.unchanged import InputFiles
-from milpass.targets.neuralnetwork.edit import NetworkEdit
-from milpass.targets.neuralnetwork.networks import Networks
-from milpass.targets.neuralnetwork.weights import NetworkWeights
 from milpass.targets.protobuf import parse_model
 from milpass.targets.surveyed import Surveyed
 from milpass.weight import Weight
 
 if TYPE_CHECKING:
     from milpass.graph import Graph
+    from milpass.targets.neuralnetwork.weights import NetworkWeights
 
 
 class Package(Surveyed):
@@ -52,8 +50,7 @@ class Package(Surveyed):
         self._check_structure()
         # whatever is unsound is refused at once
         self._constants = Constants(self._survey, self.name, self.graph, self._file, self._inputs)
-        self._networks = Networks.of(model)
-        self._held = NetworkWeights(self._networks, self.name, self.graph)
+        self._networks = self._found_networks()
 
     @classmethod
     def at(cls, path: Path) -> Package:
@@ -62,6 +59,15 @@ class Package(Surveyed):
         inputs = InputFiles()
         inputs.opening(layout.existing(layout.model))
         return cls(layout, parse_model(layout.model_bytes(), str(path)), inputs)
+
+    def _found_networks(self) -> NetworkWeights | None:
+        """The weights of networks; most packages have none, and need nothing of what reads them."""
+        if not any(each.kind in NETWORKS for each in self._members):
+            return None
+        from milpass.targets.neuralnetwork.networks import Networks
+        from milpass.targets.neuralnetwork.weights import NetworkWeights
+
+        return NetworkWeights(Networks.of(self._model), self.name, self.graph)
 
     def _check_kind(self) -> None:
         needs = "an ML Program, a neural network, or a pipeline of models"
@@ -138,11 +144,12 @@ class Package(Surveyed):
 
     def record(self, weight: Weight) -> Record:
         """What stores an already encoded weight, the values of an operation as views of the file."""
-        return (self._held if weight.key in self._held.held else self._constants).record(weight)
+        networks = self._networks
+        return (networks if networks and weight.key in networks.held else self._constants).record(weight)
 
     def op_counts(self) -> Counter[str]:
         """How often each type of operation, or layer, occurs."""
-        return super().op_counts() + Counter(layer.type for layer in self._networks.layers)
+        return super().op_counts() + (self._networks.layer_counts() if self._networks else Counter())
 
     @contextmanager
     def editing(
@@ -163,8 +170,9 @@ class Package(Surveyed):
                 self._model,
                 self._programs,
                 self._survey,
-                NetworkEdit(self._held.held, kept),
+                self._networks.edit() if self._networks else None,
                 self._reading,
+                kept,
             )
             with edit:
                 yield edit
@@ -198,9 +206,10 @@ class Package(Surveyed):
     def _find_weights(self) -> Iterator[Weight]:
         """Those of programs and of networks, member by member."""
         order = {each.place: number for number, each in enumerate(self._members)}
-        found = (*self._constants.weights, *self._held.weights)
+        found = (*self._constants.weights, *(self._networks.weights if self._networks else ()))
         yield from sorted(found, key=lambda weight: order.get(weight.key.member, 0))
 
     def _find_graph(self) -> Graph:
         """That of programs and that of networks beside it."""
-        return super()._find_graph().joined(self._held.graph())
+        graph = super()._find_graph()
+        return graph.joined(self._networks.graph()) if self._networks else graph

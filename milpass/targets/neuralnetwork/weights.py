@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from milpass.errors import ModelError
 from milpass.records import Record
 from milpass.roles import WEIGHT_ROLES
 from milpass.targets.neuralnetwork import values
-from milpass.targets.neuralnetwork.edit import Held
+from milpass.targets.neuralnetwork.edit import Held, NetworkEdit
 from milpass.targets.neuralnetwork.layers import CONSTANTS, INPUT_ROLES, TABLE, Field
 from milpass.targets.neuralnetwork.networks import Layer, Networks, places
 from milpass.weight import Key, Reader, Source, Weight
@@ -42,6 +43,14 @@ class NetworkWeights:
         assert weight.encoded
         axis = weight.channels.output
         return values.record_of(self.held[weight.key][1], weight.encoded, weight.shape, axis)
+
+    def edit(self) -> NetworkEdit:
+        """What puts records in their places."""
+        return NetworkEdit(self.held)
+
+    def layer_counts(self) -> Counter[str]:
+        """How often each type of layer occurs, in all networks."""
+        return Counter(layer.type for layer in self._networks.layers)
 
     def graph(self) -> Graph:
         """The data flow of the layers; loads networkx."""
