@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +35,9 @@ from tests.packages import (
     operations_of,
     write_package,
 )
+
+# The type that numpy has not, by the numbers of MIL's DataType and of MILBlob's.
+BFLOAT16, BFLOAT16_BLOB = 13, 5
 
 
 def weight(seed: int, shape: tuple[int, ...] = (16, 8), dtype: type = np.float16) -> np.ndarray:
@@ -276,3 +281,32 @@ def test_what_stands_in_the_model_file_is_decompressed_to_a_weight_file(tmp_path
     small, _ = apply(pruned, source, tmp_path / "small.mlpackage")
     back, _ = apply(decompress(), small, tmp_path / "back.mlpackage")
     assert blob_bytes(back, operations_of(back)["w"].attributes["val"]) == bytes(160)
+
+
+def test_bf16_constants_stay_and_are_read(tmp_path: Path) -> None:
+    values = np.random.default_rng(2).normal(size=(8, 64)).astype(np.float32)
+    upper = (values.view(np.uint32) >> 16).astype(np.uint16)
+
+    def change(model: Any) -> None:
+        (block,) = model.mlProgram.functions["main"].block_specializations.values()
+        (const,) = (each for each in block.operations if each.outputs[0].name == "b")
+        for kind in (const.outputs[0].type, const.attributes["val"].type):
+            kind.tensorType.dataType = BFLOAT16
+
+    steps = [
+        Const("w", values.astype(np.float16)),
+        Const("b", upper.view(np.float16)),
+        Op("linear", {"x": "x", "weight": "w", "bias": "b"}, "y"),
+    ]
+    source = write_package(tmp_path / "m.mlpackage", steps, change=change)
+    (file,) = source.rglob("weight.bin")
+    data = bytearray(file.read_bytes())
+    at = data.rindex(struct.pack("<II", 0xDEADBEEF, 1))
+    data[at + 4 : at + 8] = struct.pack("<I", BFLOAT16_BLOB)
+    file.write_bytes(bytes(data))
+    pipeline = select_weights(64, where=anything) | fit_lut(nbits=4) | replace_const_with_lut()
+    out, plan = apply(pipeline, source, tmp_path / "out.mlpackage")
+    assert [row.weight.name for row in plan.replaced] == ["w"]
+    assert blob_bytes(out, operations_of(out)["b"].attributes["val"]) == upper.tobytes()
+    expected = (upper.astype(np.uint32) << 16).view(np.float32)
+    assert np.array_equal(read_weights(out)["b"], expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from milpass.errors import ModelError
@@ -152,7 +153,8 @@ class Constants:
     def _load(self, message: Any, name: str) -> NDArray[Any]:
         self._inputs.check()
         value = self._value(message, name)
-        return value.data.reshape(value.shape)
+        data = _widened(value.data) if value.dtype == "bf16" else value.data
+        return data.reshape(value.shape)
 
     def _value(self, message: Any, name: str) -> Value:
         found = self._known_type(message.type, name)
@@ -168,3 +170,8 @@ class Constants:
 
     def _damaged(self, name: str, got: str) -> ModelError:
         return unreadable(f"{self._where}, constant {name}", got, "values as its type says")
+
+
+def _widened(octets: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """bf16, which numpy has not, as fp32: its bits are the upper half of that."""
+    return (octets.view("<u2").astype("<u4") << 16).view("<f4")
