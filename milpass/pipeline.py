@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen, has
+from attrs import evolve, field, frozen, has
 
 from milpass.errors import NothingCompressed, UsageError
 from milpass.execution import Means, Progress, carry_out
@@ -189,24 +189,37 @@ def apply(
     """
     check_threads(threads)
     check_executor(executor)
-    opened = open_target(model)
-    place = opened.destination(None if out is None else Path(out))
-    if resume and out is None:
-        raise _nothing_beside(opened)
-    course = course_of(opened, target)
-    plan = Pipeline(pipeline)._plan(opened, course, strict=strict)
-    if not (plan.replaced or plan.is_edited):
-        raise NothingCompressed(plan, opened.name)
     means = Means(
         threads=threads or default_threads(),
         overwrite=overwrite,
         progress=progress,
         verified=verify,
-        cache=_cache(cache),
         resume=resume,
         executor=executor,
     )
-    done = carry_out(plan, opened, course, place, means)
+    return _applied(Pipeline(pipeline), open_target(model), out, target, means, cache, strict=strict)
+
+
+def _applied(
+    pipeline: Pipeline,
+    opened: Target,
+    out: str | os.PathLike[str] | None,
+    target: str | None,
+    means: Means,
+    cache: str | os.PathLike[str] | None,
+    *,
+    strict: bool,
+) -> tuple[Any, Plan]:
+    """The result of a pipeline, and its plan."""
+    place = opened.destination(None if out is None else Path(out))
+    if means.resume and out is None:
+        raise _nothing_beside(opened)
+    course = course_of(opened, target)
+    plan = pipeline._plan(opened, course, strict=strict)
+    if not (plan.replaced or plan.is_edited):
+        raise NothingCompressed(plan, opened.name)
+    # the folder is made when there is something to fit
+    done = carry_out(plan, opened, course, place, evolve(means, cache=_cache(cache)))
     return opened.result(place), done
 
 

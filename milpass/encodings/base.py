@@ -67,8 +67,8 @@ class Encoding(ABC):
 
 def rows_of(parameters: NDArray[Any], length: int, start: int, stop: int) -> NDArray[Any]:
     """The parameters of some rows of a weight of so many, which share them evenly."""
-    together = length // max(parameters.shape[0], 1)
-    return parameters if parameters.shape[0] == 1 else parameters[start // together : -(-stop // together)]
+    height = together(parameters.shape[0], length)
+    return parameters if parameters.shape[0] == 1 else parameters[start // height : -(-stop // height)]
 
 
 def together(count: int, length: int) -> int:

@@ -202,8 +202,7 @@ def assess_biased(
 ) -> None:
     """Write for each row the squared error of rounding as `quantize_biased` does, and four sums.
 
-    They are of value, of number, of value * number and of number**2: from them come the best scale and bias
-    for the numbers.
+    Of value, number, value * number and number**2: they tell the best scale and bias for the numbers.
     """
     row: cython.Py_ssize_t
     i: cython.Py_ssize_t

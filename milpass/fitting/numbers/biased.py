@@ -16,12 +16,9 @@ from milpass.encodings import Affine, Dense
 from milpass.fitting.fitted import AffineOptions, FittedWeight, NotFittable, Terms
 from milpass.fitting.measuring import measured
 from milpass.fitting.numbers.quantization import quality, spanning
+from milpass.fitting.numbers.ranges import PARTS, STEPS
 from milpass.fitting.rows import joined, split, widened
 from milpass.fitting.tables.distribution import check_filled, check_finite
-
-# The parts of the range from which the search for the least error starts, and its steps from each.
-PARTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
-STEPS = 3
 
 
 @frozen(eq=False)
