@@ -9,9 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from milpass.targets import protobuf
+from milpass import (
+    fit_affine,
+    fit_cast,
+    fit_lut,
+    replace_const_with_affine,
+    replace_const_with_cast,
+    replace_const_with_lut,
+    select_weights,
+)
+from milpass.selectors import anything
+from milpass.targets import open_target, protobuf
+from milpass.weight import Weight
 
 RNG = np.random.default_rng(11)
+
+EVERYTHING = select_weights(threshold=0, where=anything)
+LUT = EVERYTHING | fit_lut(nbits=3) | replace_const_with_lut()
+AFFINE = EVERYTHING | fit_affine(nbits=4) | replace_const_with_affine()
+CAST = EVERYTHING | fit_cast() | replace_const_with_cast()
+
+
+def weights_of(path: Path) -> dict[str, Weight]:
+    """The weights that milpass finds, by name."""
+    return {weight.name: weight for weight in open_target(path).weights()}
 
 
 def new_model(kind: str = "neuralNetwork", version: int = 1) -> Any:

@@ -19,33 +19,16 @@ from milpass import (
     apply,
     decompress,
     fit_affine,
-    fit_cast,
-    fit_lut,
     parse,
     read_weights,
     replace_const_with_affine,
-    replace_const_with_cast,
-    replace_const_with_lut,
-    select_weights,
 )
 from milpass.cli import main
 from milpass.errors import MilpassError, NothingCompressed
-from milpass.selectors import anything
 from milpass.selectors import name as called
-from milpass.targets import open_target
 from tests import networks
 from tests.every_layer import every_layer, lstm
-from tests.networks import network_of, new_model, saved, small
-
-EVERYTHING = select_weights(threshold=0, where=anything)
-LUT = EVERYTHING | fit_lut(nbits=3) | replace_const_with_lut()
-AFFINE = EVERYTHING | fit_affine(nbits=4) | replace_const_with_affine()
-CAST = EVERYTHING | fit_cast() | replace_const_with_cast()
-
-
-def weights_of(path: Path) -> dict[str, Any]:
-    return {weight.name: weight for weight in open_target(path).weights()}
-
+from tests.networks import AFFINE, CAST, EVERYTHING, LUT, network_of, new_model, saved, small
 
 # Damage
 

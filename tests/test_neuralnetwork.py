@@ -12,18 +12,10 @@ from milpass import (
     ModelError,
     apply,
     decompress,
-    fit_affine,
-    fit_cast,
-    fit_lut,
     read_weights,
-    replace_const_with_affine,
-    replace_const_with_cast,
-    replace_const_with_lut,
-    select_weights,
 )
 from milpass.selectors import (
     Selector,
-    anything,
     depth_from_input,
     depth_from_output,
     first,
@@ -38,17 +30,17 @@ from milpass.targets import open_target
 from milpass.targets.neuralnetwork.layers import TABLE
 from tests import networks
 from tests.every_layer import every_layer
-from tests.networks import add, add_convolution, add_product, network_of, new_model, saved, small
-
-EVERYTHING = select_weights(threshold=0, where=anything)
-LUT = EVERYTHING | fit_lut(nbits=3) | replace_const_with_lut()
-AFFINE = EVERYTHING | fit_affine(nbits=4) | replace_const_with_affine()
-CAST = EVERYTHING | fit_cast() | replace_const_with_cast()
-
-
-def weights_of(path: Path) -> dict[str, Any]:
-    return {weight.name: weight for weight in open_target(path).weights()}
-
+from tests.networks import (
+    LUT,
+    add,
+    add_convolution,
+    add_product,
+    network_of,
+    new_model,
+    saved,
+    small,
+    weights_of,
+)
 
 # The table of layers
 

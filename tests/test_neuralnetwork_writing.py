@@ -29,22 +29,12 @@ from milpass import (
 )
 from milpass.granularity import Channels, PerBlock, PerChannel, PerGroupedChannel, PerTensor
 from milpass.plan import Replaced, Skipped
-from milpass.selectors import anything, op_type
 from milpass.selectors import name as called
+from milpass.selectors import op_type
 from milpass.targets import open_target
 from tests import networks
 from tests.every_layer import every_layer
-from tests.networks import network_of, new_model, saved, small
-
-EVERYTHING = select_weights(threshold=0, where=anything)
-LUT = EVERYTHING | fit_lut(nbits=3) | replace_const_with_lut()
-AFFINE = EVERYTHING | fit_affine(nbits=4) | replace_const_with_affine()
-CAST = EVERYTHING | fit_cast() | replace_const_with_cast()
-
-
-def weights_of(path: Path) -> dict[str, Any]:
-    return {weight.name: weight for weight in open_target(path).weights()}
-
+from tests.networks import AFFINE, CAST, EVERYTHING, LUT, network_of, new_model, saved, small, weights_of
 
 # Writing
 
