@@ -69,10 +69,12 @@ def run_command(command: Sequence[str]) -> Usage:
 
     A bare interpreter starts it: Linux counts the memory of the process that starts another as that one's.
     What was written before is on the disk first: who waits for the disk would wait for others' files, too.
+    Modules keep their bytecode, as installed ones have it, whatever the environment says.
     """
     os.sync()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     launcher = [sys.executable, "-I", "-S", str(LAUNCHER), *command]
-    done = subprocess.run(launcher, capture_output=True, text=True, check=False)
+    done = subprocess.run(launcher, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"{command[0]} failed: {done.stderr.strip()[-2000:]}")
     found = json.loads(done.stdout)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import ChainMap
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,9 +127,9 @@ class Pipeline:
         return tuple(reference for step in self.passes for reference in step.references())
 
 
-def vocabulary() -> dict[str, Any]:
+def vocabulary() -> Mapping[str, Any]:
     """The words of a pipeline's text, a user's own among them."""
-    return {**PASSES, **SELECTORS, "Pipeline": Pipeline, **GRANULARITIES}
+    return ChainMap({"Pipeline": Pipeline}, PASSES, SELECTORS, GRANULARITIES)
 
 
 def parse(text: str) -> Pipeline:

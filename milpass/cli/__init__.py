@@ -9,14 +9,12 @@ from typing import Any
 
 import click
 
-from milpass.cli.apply import apply
-from milpass.cli.completion import completion
-from milpass.cli.inspect import inspect
 from milpass.cli.interrupts import Interrupted, interruptible
-from milpass.cli.palettize import palettize
-from milpass.cli.passes import passes
-from milpass.cli.quantize import quantize
 from milpass.errors import EXIT_CODES, MilpassError
+from milpass.on_demand import OnDemand
+
+_FILES = ("apply", "completion", "inspect", "palettize", "passes", "quantize")
+COMMANDS: OnDemand[click.Command] = OnDemand(__name__, dict(zip(_FILES, _FILES, strict=True)))
 
 
 class _Group(click.Group):
@@ -47,11 +45,9 @@ Exit codes:
 """ + "\n".join(f"  {code:<5}{meaning}" for code, meaning in EXIT_CODES.items())
 
 
-@click.group(cls=_Group, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Group, commands=COMMANDS, help=HELP, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="milpass")
 def main() -> None:
     """Compress Core ML models."""
-
-
-for command in (palettize, quantize, apply, inspect, passes, completion):
-    main.add_command(command)

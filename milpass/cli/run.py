@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
@@ -22,6 +23,8 @@ from milpass.report import plan_data
 
 def run(pipeline: Pipeline, options: RunOptions) -> None:
     """Plan, or plan and write, and print the outcome in the form that is asked for."""
+    gc.freeze()  # what has been loaded stays
+    gc.enable()
     if options.output is None and not options.dry_run:
         raise click.UsageError("Missing option '-o' / '--output' (or use --dry-run).")
     if options.output is not None and not options.dry_run:

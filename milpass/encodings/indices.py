@@ -9,7 +9,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from milpass import kernels, packing
+from milpass import packing
 from milpass.paging import LARGE, let_go, release
 
 # A part: a multiple of 8, so that every packed part ends on a byte; small enough for the second-level cache.
@@ -97,11 +97,9 @@ class Indices:
         if self.nbits == 8:
             return self.array().reshape(-1)
         octets = np.empty(-(-self.size // 8) * self.nbits, np.uint8)
-        pack, at = kernels.bits.pack_msb if msb else kernels.bits.pack, 0
+        at = 0
         for part in self.parts():
-            words = packing.in_words(part)
-            pack(words, self.nbits, octets[at:])
-            at += words.size * self.nbits
+            at += packing.pack_into(octets[at:], part, self.nbits, msb=msb)
         return octets[: self.nbytes]
 
     def packed_parts(self) -> Iterator[NDArray[np.uint8]]:

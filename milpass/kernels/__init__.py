@@ -7,12 +7,13 @@ files run as they are, about a hundred times slower, if the `cython` package is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from milpass.errors import InstallationError
 
-try:
+if TYPE_CHECKING:
     from milpass.kernels import (
         assignment,
         bits,
@@ -28,39 +29,8 @@ try:
         seeding,
         vectors,
     )
-except ModuleNotFoundError as error:
-    if error.name != "cython":
-        raise
-    raise InstallationError(
-        "milpass.kernels",
-        who="milpass",
-        cannot="fit weights",
-        got="neither compiled kernels nor the package that runs them uncompiled",
-        needs="one of the two",
-        remedy="Install a C compiler and reinstall milpass, or `pip install cython`",
-    ) from None
 
-COMPILED: bool = not str(clustering.__file__).endswith(".py")
-
-
-def _plain(module: ModuleType) -> Any:
-    """An uncompiled kernel, handed views of memory: numpy's own scalars overflow where C's do not."""
-
-    def viewing(function: Callable[..., None]) -> Callable[..., None]:
-        def run(*arguments: Any) -> None:
-            function(*(memoryview(a) if hasattr(a, "dtype") else a for a in arguments))
-
-        return run
-
-    public = {name: f for name, f in vars(module).items() if callable(f) and not name.startswith("_")}
-    return SimpleNamespace(**{name: viewing(function) for name, function in public.items()})
-
-
-if not COMPILED:
-    assignment, bits, boxes, cells = map(_plain, (assignment, bits, boxes, cells))
-    clustering, errors, exactly = map(_plain, (clustering, errors, exactly))
-    histogram, intervals, lloyd = map(_plain, (histogram, intervals, lloyd))
-    quantization, seeding, vectors = map(_plain, (quantization, seeding, vectors))
+    COMPILED: bool
 
 __all__ = [
     "COMPILED",
@@ -78,3 +48,47 @@ __all__ = [
     "seeding",
     "vectors",
 ]
+
+
+def _loaded(name: str) -> ModuleType:
+    """A kernel's file, compiled or as it is."""
+    try:
+        return import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != "cython":
+            raise
+        raise InstallationError(
+            "milpass.kernels",
+            who="milpass",
+            cannot="fit weights",
+            got="neither compiled kernels nor the package that runs them uncompiled",
+            needs="one of the two",
+            remedy="Install a C compiler and reinstall milpass, or `pip install cython`",
+        ) from None
+
+
+def _plain(module: ModuleType) -> Any:
+    """An uncompiled kernel, handed views of memory: numpy's own scalars overflow where C's do not."""
+
+    def viewing(function: Callable[..., None]) -> Callable[..., None]:
+        def run(*arguments: Any) -> None:
+            function(*(memoryview(a) if hasattr(a, "dtype") else a for a in arguments))
+
+        return run
+
+    public = {name: f for name, f in vars(module).items() if callable(f) and not name.startswith("_")}
+    return SimpleNamespace(**{name: viewing(function) for name, function in public.items()})
+
+
+# Every command uses this one: where something is missing, it is said before any work is done.
+COMPILED = not str(_loaded("bits").__file__).endswith(".py")
+
+if not COMPILED:
+    globals().update({name: _plain(_loaded(name)) for name in __all__ if name != "COMPILED"})
+
+
+def __getattr__(name: str) -> ModuleType:
+    """A compiled kernel that was not used yet."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _loaded(name)

@@ -2,7 +2,8 @@
 
 Eight indices of n bits make n bytes.  Three steps bring together neighbours in a 64-bit word: bytes into
 pairs, pairs into fours, fours into eights; the same for every n from 1 to 8.  With the most significant bit
-first the earlier neighbour takes the higher bits, and the word's highest byte is written first.
+first the earlier neighbour takes the higher bits, and the word's highest byte is written first.  Those of 4
+bits, the most common, make whole words of 32: a compiler takes several at a time.
 """
 
 import cython
@@ -53,6 +54,36 @@ def unpack(packed: cython.const[cython.uchar][::1], nbits: cython.int, words: cy
             word = (word & two) | (((word >> (2 * nbits)) & two) << 16)
             word = (word & one) | (((word >> nbits) & one) << 8)
             words[i] = word
+
+
+def pack_nibbles(words: cython.const[cython.ulonglong][::1], packed: cython.uint[::1]) -> None:
+    """Pack words of eight one-byte indices (little endian) into a word of eight times 4 bits each."""
+    i: cython.Py_ssize_t
+    word: cython.ulonglong
+    pairs: cython.ulonglong = 0x00FF00FF00FF00FF
+    fours: cython.ulonglong = 0x0000FFFF0000FFFF
+    eight: cython.ulonglong = 0x00000000FFFFFFFF
+    with cython.nogil:
+        for i in range(words.shape[0]):
+            word = words[i]
+            word = (word | (word >> 4)) & pairs
+            word = (word | (word >> 8)) & fours
+            packed[i] = cython.cast(cython.uint, (word | (word >> 16)) & eight)
+
+
+def unpack_nibbles(packed: cython.const[cython.uint][::1], words: cython.ulonglong[::1]) -> None:
+    """Unpack eight times 4 bits into a word of eight one-byte indices each: the inverse of `pack_nibbles`."""
+    i: cython.Py_ssize_t
+    word: cython.ulonglong
+    fours: cython.ulonglong = 0x0000FFFF0000FFFF
+    pairs: cython.ulonglong = 0x00FF00FF00FF00FF
+    each: cython.ulonglong = 0x0F0F0F0F0F0F0F0F
+    with cython.nogil:
+        for i in range(words.shape[0]):
+            word = packed[i]
+            word = (word | (word << 16)) & fours
+            word = (word | (word << 8)) & pairs
+            words[i] = (word | (word << 4)) & each
 
 
 def pack_msb(

@@ -4,9 +4,10 @@ import cython
 
 
 def count_patterns(patterns: cython.const[cython.ushort][::1], counters: cython.uint[:, ::1]) -> None:
-    """Add the occurrences of each pattern to four rows of 65,536 counters, whose sum is the count.
+    """Add the occurrences of each pattern to two rows of 65,536 counters, whose sum is the count.
 
-    Four rows, because neighbouring weights are often equal and a counter just written is slow to read.
+    Two rows, because neighbouring weights are often equal and a counter just written is slow to read; more of
+    them do not fit into the second-level cache.
     """
     i: cython.Py_ssize_t
     size: cython.Py_ssize_t = patterns.shape[0]
@@ -15,8 +16,8 @@ def count_patterns(patterns: cython.const[cython.ushort][::1], counters: cython.
         for i in range(0, whole, 4):
             counters[0, patterns[i]] += 1
             counters[1, patterns[i + 1]] += 1
-            counters[2, patterns[i + 2]] += 1
-            counters[3, patterns[i + 3]] += 1
+            counters[0, patterns[i + 2]] += 1
+            counters[1, patterns[i + 3]] += 1
         for i in range(whole, size):
             counters[0, patterns[i]] += 1
 
@@ -40,8 +41,6 @@ def collect_counts(
             pattern = 65535 - i if i < 32768 else i - 32768
             total = counters[0, pattern]
             total += counters[1, pattern]
-            total += counters[2, pattern]
-            total += counters[3, pattern]
             if total == 0.0:
                 continue
             patterns[filled] = cython.cast(cython.ushort, pattern)
@@ -49,8 +48,6 @@ def collect_counts(
             filled += 1
             counters[0, pattern] = 0
             counters[1, pattern] = 0
-            counters[2, pattern] = 0
-            counters[3, pattern] = 0
     found[0] = filled
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
+import sys
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
 
 from milpass.errors import UsageError
+from milpass.on_demand import Folder, OnDemand
 from milpass.passes.base import Pass, choosing, described
 from milpass.selectors import SELECTORS
 
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
     from milpass.passes.replace_const_with_sparse import replace_const_with_sparse
     from milpass.passes.select_weights import select_weights
 
-PASSES: dict[str, type[Pass]] = {
-    file.stem: getattr(import_module(f"{__name__}.{file.stem}"), file.stem)
-    for file in sorted(Path(__file__).parent.glob("[!_]*.py"))
-    if file.stem != "base"
-}
+_FILES = [file.stem for file in sorted(Path(__file__).parent.glob("[!_]*.py")) if file.stem != "base"]
+PASSES: MutableMapping[str, type[Pass]] = OnDemand(__name__, dict(zip(_FILES, _FILES, strict=True)))
+
+sys.modules[__name__].__class__ = Folder
 
 # Called with each new pass: by whom passes are registered elsewhere, too.
 LISTENERS: list[Callable[[type[Pass]], object]] = []
@@ -87,4 +87,8 @@ __all__ = [
     "select_weights",
 ]
 
-globals().update(PASSES)
+
+def __getattr__(name: str) -> Any:
+    if name not in PASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return PASSES[name]

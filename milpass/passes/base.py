@@ -10,7 +10,8 @@ from attrs import Attribute, AttrsInstance, fields, has
 
 from milpass.errors import UsageError
 from milpass.plan import Plan
-from milpass.selectors import Selector, as_selector, unmatched
+from milpass.selectors import Selector, as_selector
+from milpass.selectors.language import Bare
 
 if TYPE_CHECKING:
     from milpass.pipeline import Pipeline
@@ -28,11 +29,14 @@ class Pass(AttrsInstance, ABC):
 
     def misses(self, plan: Plan) -> Iterator[str]:
         """A sentence for each name or pattern of its selectors that matches nothing in the model."""
-        weights = [row.weight for row in plan.rows]
-        for each in fields(type(self)):
-            value = getattr(self, each.name)
-            if isinstance(value, Selector):
-                yield from unmatched(value, weights)
+        values = (getattr(self, each.name) for each in fields(type(self)))
+        named = [value for value in values if isinstance(value, Selector) and not isinstance(value, Bare)]
+        if named:
+            from milpass.selectors import unmatched  # loads all that has patterns
+
+            weights = [row.weight for row in plan.rows]
+            for selector in named:
+                yield from unmatched(selector, weights)
 
     def references(self) -> tuple[str, ...]:
         """The functions that its fields name as `module:name`."""

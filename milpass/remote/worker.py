@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections import ChainMap
+from collections.abc import Mapping
 from math import prod
 from typing import Any, TypeAlias
 
@@ -71,7 +73,7 @@ def _chain(task: Task, array: NDArray[Any]) -> Chain:
     readers = tuple(Reader("", "", "", axes=tuple(axes)) for axes in task["axes"])
     dtype = next(name for name, stored in TYPES.items() if stored == task["type"])
     weight = Weight(Key("", (), task["name"]), array.shape, dtype, Source("", 0), readers)
-    words = {**PASSES, **GRANULARITIES}
+    words: Mapping[str, Any] = ChainMap(PASSES, GRANULARITIES)
     fits = tuple(read(text, words) for text in task["fits"])
     legal = {kind: tuple(bits) for kind, bits in task["legal"].items()}
     return Chain(Composition(weight, legal), fits, array)

@@ -12,7 +12,6 @@ from attrs import Attribute, define, field, frozen
 
 from milpass.errors import UsageError
 from milpass.selectors.language import Selector, refused
-from milpass.selectors.vocabulary import word
 from milpass.weight import Weight
 
 
@@ -71,7 +70,6 @@ class Glob(Pattern):
         return any(fnmatchcase(text, self.pattern) for text in self.texts(weight))
 
 
-@word
 class op_type(Glob):
     """Constants read by an operation of this type (a glob), directly or through rearranging operations."""
 
@@ -79,12 +77,10 @@ class op_type(Glob):
         return {kind for reader in weight.readers for kind in (reader.op_type, *reader.through)}
 
 
-@word
 class layer_type(op_type):
     """Constants that a layer of this type (a glob) holds or reads: `op_type`, as neural networks call it."""
 
 
-@word
 class op_name(Glob):
     """Constants read by an operation whose name matches the glob."""
 
@@ -93,7 +89,6 @@ class op_name(Glob):
         return given | set(map(exported, given))
 
 
-@word
 class name(Glob):
     """Constants whose name matches the glob, in the source's spelling or the exported one.
 
@@ -111,7 +106,6 @@ class name(Glob):
         return any(fnmatchcase(n, p) for n in self.texts(weight) for p in patterns)
 
 
-@word
 @define(frozen=True, repr=False, slots=False)
 class matches(Pattern):
     r"""Constants in whose name the regular expression is found, anywhere unless anchored by `^` and `$`.
@@ -138,7 +132,6 @@ class matches(Pattern):
             ) from None
 
 
-@word
 class module(Glob):
     """Constants that a module of the source uses whose path matches the glob, or one inside it.
 

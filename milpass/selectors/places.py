@@ -12,7 +12,6 @@ from milpass.roles import TABLE
 from milpass.selectors.language import Selector, refused
 from milpass.selectors.patterns import Glob
 from milpass.selectors.sizes import Range, is_count
-from milpass.selectors.vocabulary import word
 from milpass.weight import Key, Weight
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ class _Place(Glob):
         return set(weight.graph.op_types)
 
 
-@word
 @frozen(repr=False)
 class near(_Place):
     """Constants with a reader within so many hops of an operation of this type (a glob).
@@ -82,7 +80,6 @@ class _Ranked(_Place):
         return f"{type(self).__name__}({self.pattern!r}{shown})"
 
 
-@word
 class first(_Ranked):
     """Constants read by the first `n` weight-bearing operations of a type (a glob), in program order.
 
@@ -93,7 +90,6 @@ class first(_Ranked):
         return slice(None, self.n)
 
 
-@word
 class last(_Ranked):
     """Constants read by the last `n` weight-bearing operations of a type (a glob), in program order.
 
@@ -114,7 +110,6 @@ class _Depth(Range):
         """The depth of each operation that a way leads to."""
 
 
-@word
 class depth_from_input(_Depth):
     """Constants with a reader so deep in the model: `min` to `max` weight-bearing operations before it.
 
@@ -125,7 +120,6 @@ class depth_from_input(_Depth):
         return graph.depths_from_input
 
 
-@word
 class depth_from_output(_Depth):
     """Constants with a reader so far from the end: `min` to `max` weight-bearing operations after it.
 
@@ -136,7 +130,6 @@ class depth_from_output(_Depth):
         return graph.depths_from_output
 
 
-@word
 @frozen(repr=False)
 class role(Selector):
     """Constants used as "weight", "embedding", "bias", "norm", "slope", "mask", or next to an "attention".
@@ -156,7 +149,6 @@ class role(Selector):
         return f"role({self.use!r})"
 
 
-@word
 @frozen(repr=False)
 class shared_by(Selector):
     """Constants that at least `n` operations read."""

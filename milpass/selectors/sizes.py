@@ -8,7 +8,6 @@ from attrs import Attribute, field, frozen
 
 from milpass.errors import UsageError
 from milpass.selectors.language import Selector, refused
-from milpass.selectors.vocabulary import word
 from milpass.weight import ITEMSIZES, Weight
 
 
@@ -54,7 +53,6 @@ class Range(Selector):
         return f"{type(self).__name__}({', '.join(self._arguments())})"
 
 
-@word
 class size(Range):
     """Constants with at least `min` and at most `max` elements."""
 
@@ -62,7 +60,6 @@ class size(Range):
         return self._spans(weight.size)
 
 
-@word
 class kernel_channels(Range):
     """Constants with so many channels along the axis of the input channels, `min` to `max`.
 
@@ -75,7 +72,6 @@ class kernel_channels(Range):
         return axis is not None and self._spans(weight.shape[axis])
 
 
-@word
 class output_channels(Range):
     """Constants with so many channels along the axis of the output channels, `min` to `max`.
 
@@ -87,7 +83,6 @@ class output_channels(Range):
         return axis is not None and self._spans(weight.shape[axis])
 
 
-@word
 @frozen(repr=False)
 class rank(Range):
     """Constants with so many axes, exactly or at least `min` and at most `max`."""
@@ -111,7 +106,6 @@ class rank(Range):
         return super()._arguments() if self.exactly is None else [str(self.exactly)]
 
 
-@word
 @frozen(repr=False)
 class shape(Selector):
     """Constants of this shape; None stands for any length, as in `shape((None, 768))`."""
@@ -126,7 +120,6 @@ class shape(Selector):
         return f"shape({self.lengths!r})"
 
 
-@word
 @frozen(repr=False)
 class dtype(Selector):
     """Constants of this type: "fp16", "bf16", "fp32" or "fp64"."""

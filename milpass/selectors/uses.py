@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from milpass.roles import WEIGHT_ROLES
 from milpass.selectors.language import Bare
-from milpass.selectors.vocabulary import word
 from milpass.weight import Weight
 
 
@@ -25,9 +24,9 @@ class _is_weight(Bare):
         return any(reader.role in WEIGHT_ROLES for reader in weight.readers)
 
 
-anything = word(_anything())
+anything = _anything()
 """Every constant that may be compressed at all."""
 
-is_weight = word(_is_weight())
+is_weight = _is_weight()
 """Constants that some reader uses as its weight or embedding table, directly or through cast, transpose,
 reshape, squeeze, expand_dims; never biases, norms, masks or slopes."""

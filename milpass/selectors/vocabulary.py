@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import MutableMapping
+from typing import Any
 
-Word = TypeVar("Word")
+from milpass.on_demand import OnDemand
 
-# Filled by `@word` beside each selector, and by `@selector` with a user's own.
-SELECTORS: dict[str, Any] = {}
+# File -> the words it defines.
+_FILES = {
+    "patterns": ("op_type", "layer_type", "op_name", "name", "matches", "module"),
+    "sizes": ("size", "kernel_channels", "output_channels", "rank", "shape", "dtype"),
+    "places": ("near", "first", "last", "depth_from_input", "depth_from_output", "role", "shared_by"),
+    "uses": ("anything", "is_weight"),
+}
 
-
-def word(selector: Word) -> Word:
-    """Make a selector a word under its own name."""
-    SELECTORS[selector.__name__ if isinstance(selector, type) else repr(selector)] = selector
-    return selector
+# `@selector` adds a user's own.
+SELECTORS: MutableMapping[str, Any] = OnDemand(
+    __package__, {word: file for file, words in _FILES.items() for word in words}
+)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from milpass import kernels
+from milpass import kernels, packing
 from tests.kernels import both_ways
 from tests.strategies import quick
 
@@ -36,7 +36,7 @@ def test_kernels_are_compiled_where_a_compiler_is_promised():
 @given(arrays(np.uint16, st.integers(0, 0xFFFF)), arrays(np.uint16, st.sampled_from([0, 7, 0xFFFF])))
 def test_count_patterns(run, spread, crowded):
     patterns = np.concatenate([spread, crowded])
-    counters = np.zeros((4, 1 << 16), np.uint32)
+    counters = np.zeros((2, 1 << 16), np.uint32)
     run("histogram.count_patterns", patterns, counters)
     run("histogram.count_patterns", crowded, counters)  # counts are added
     expected = np.bincount(np.concatenate([patterns, crowded]), minlength=1 << 16)
@@ -46,8 +46,8 @@ def test_count_patterns(run, spread, crowded):
 @pytest.mark.parametrize("seed", range(3))
 def test_collect_counts(run, seed):
     """Present patterns in the order of their values, with their counts; the counters are zero again."""
-    drawn = np.random.default_rng(seed).integers(0, 1 << 16, (4, 300))
-    counters = np.zeros((4, 1 << 16), np.uint32)
+    drawn = np.random.default_rng(seed).integers(0, 1 << 16, (2, 300))
+    counters = np.zeros((2, 1 << 16), np.uint32)
     for row, patterns in zip(counters, drawn, strict=True):
         np.add.at(row, np.append(patterns, [0x8000, 0]), 1)
     expected = counters.sum(axis=0)
@@ -108,6 +108,26 @@ def test_pack_and_unpack(run, nbits, data):
     words[:] = 0
     run("bits.unpack_msb", highest_first, nbits, words)
     assert np.array_equal(words.view(np.uint8), indices)
+
+
+@QUICK
+@given(hnp.arrays(np.uint8, st.integers(0, 8).map(lambda groups: 8 * groups), elements=st.integers(0, 15)))
+def test_pack_and_unpack_nibbles(run, indices):
+    packed = np.zeros(indices.size // 8, "<u4")
+    run("bits.pack_nibbles", indices.view("<u8"), packed)
+    assert np.array_equal(packed.view(np.uint8), packed_by_numpy(indices, 4))
+    words = np.zeros(packed.size, "<u8")
+    run("bits.unpack_nibbles", packed, words)
+    assert np.array_equal(words.view(np.uint8), indices)
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_nibbles_are_read_and_written_at_any_address(offset):
+    numbers = np.arange(40, dtype=np.uint8) % 16
+    octets = np.zeros(24, np.uint8)[offset:]
+    assert packing.pack_into(octets, numbers, 4) == 20
+    assert np.array_equal(octets[:20], packed_by_numpy(numbers, 4))
+    assert np.array_equal(packing.unpacked(octets[:20], 40, 4), numbers)
 
 
 @QUICK
@@ -233,7 +253,7 @@ def path_to(end, previous):
 @QUICK
 @given(arrays(np.uint16, st.sampled_from([0, 1, 0x7C00, 0x8000, 0x8001, 0x3C00, 0xBC00, 0xFC00])))
 def test_blocks_hold_what_counting_finds(run, drawn):
-    counters, touched = np.zeros((4, 1 << 16), np.uint32), np.zeros(1 << 12, np.uint8)
+    counters, touched = np.zeros((2, 1 << 16), np.uint32), np.zeros(1 << 12, np.uint8)
     np.add.at(counters[0], drawn, 1)
     expected = np.zeros(1 << 16, np.uint16), np.zeros(1 << 16), np.zeros(1, np.int64)
     run("histogram.collect_counts", counters, *expected)

@@ -43,7 +43,7 @@ class _Counters(local):
     """Zeroed counters of the 65,536 patterns and marks of blocks of 16, one set for each thread."""
 
     def __init__(self) -> None:
-        self.rows = np.zeros((4, 1 << 16), np.uint32)
+        self.rows = np.zeros((2, 1 << 16), np.uint32)
         self.touched = np.zeros(1 << 12, np.uint8)
 
 

@@ -14,9 +14,9 @@ from milpass.records import Record, Value
 from milpass.targets.members import Member
 from milpass.targets.mlpackage.blobs import BlobFile, BlobWriter
 from milpass.targets.mlpackage.layout import WEIGHTS, Layout
-from milpass.targets.mlpackage.operations import Operands, built, rebuild, stored_operands
+from milpass.targets.mlpackage.operations import Operands, built, stored_operands
+from milpass.targets.mlpackage.rewriting import Rewriting
 from milpass.targets.mlpackage.survey import ProgramSurvey
-from milpass.targets.mlpackage.values import to_text
 from milpass.targets.survey import Operation
 from milpass.weight import Source, Weight
 
@@ -45,13 +45,10 @@ class PackageEdit:
         self._networks = networks
         self._folder = folder
         self._layout = layout
-        self._model = model
-        self._programs = programs
         self._opened = opened
         self._ops = {definition.key: definition.op for definition in survey.definitions}
-        self._names = {(key.function, key.name) for key in self._ops}
-        self._before: dict[int, list[Any]] = {}
-        self._gone: set[int] = set()
+        # networks are edited in place: their weights are in the message
+        self._rewriting = Rewriting(model, programs, survey, in_place=networks is not None)
         self._uses = dict(survey.blobs)
         self._sources = survey.sources()
         self._file = min((source.file for source in self._uses), default=WEIGHTS)  # for what was in none
@@ -73,12 +70,8 @@ class PackageEdit:
         op = self._ops[weight.key]
         unused = op.operands()
         self._forget([op, *unused])
-        self._gone |= {id(each.live) for each in unused}
-        *before, made = built(record, self._last[1], weight.name, self._free_name(weight.key.function))
-        op.live.CopyFrom(made)
-        del op.live.attributes["name"]
-        to_text(op.live.attributes["name"], op.name)
-        self._before[id(op.live)] = before
+        free = self._rewriting.free_name(weight.key.function)
+        self._rewriting.replace(op, unused, built(record, self._last[1], weight.name, free))
 
     def _forget(self, ops: list[Operation]) -> None:
         """The stored values of operations are used no more."""
@@ -86,33 +79,17 @@ class PackageEdit:
             for source in self._sources[id(live)]:
                 self._uses[source] = [stored for stored in self._uses[source] if stored.op is not live]
 
-    def _free_name(self, function: str) -> Callable[[str], str]:
-        """What makes a name that nothing in a function has yet."""
-
-        def free(wanted: str) -> str:
-            name = wanted
-            while (function, name) in self._names:
-                name += "_"
-            self._names.add((function, name))
-            return name
-
-        return free
-
     def finish(self, raise_to: Mapping[str, str]) -> None:
         """Copy what has not been copied, and write the model file last."""
         if self._networks:
             self._networks.check()
         while self._waiting:
             self._copy(self._waiting.pop())
-        for each in self._programs:
-            rebuild(each.model.mlProgram, self._before, self._gone)
-            if each.place in raise_to:
-                each.raise_to(raise_to[each.place])
         rewritten = {self._layout.weight_file(name) for name in self._writers}
         for file in self._layout.files():
             if file not in rewritten | {self._layout.model}:
                 shutil.copyfile(self._layout.existing(file), self._place(file))
-        model = self._model.SerializeToString(deterministic=True)
+        model = self._rewriting.message(raise_to).SerializeToString(deterministic=True)
         self._place(self._layout.model).write_bytes(model)
         self._layout.complete(self._folder, model)
 
@@ -141,8 +118,7 @@ class PackageEdit:
         pieces = in_parts(blob.data, COPIED)
         offset = self._writer(source.file).append(blob.code, blob.data.nbytes, pieces, blob.padding)
         opened.release_before(source.offset + blob.data.nbytes)
-        for stored in users:
-            stored.value.blobFileValue.offset = offset
+        self._rewriting.move(users, offset)
 
     def _writer(self, name: str) -> BlobWriter:
         if name not in self._writers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any, TypeAlias
 
@@ -85,29 +85,20 @@ def _operation(record: Record, operands: Operands, results: dict[int, list[str]]
     return op
 
 
-def rebuild(program: Any, before: dict[int, list[Any]], gone: set[int]) -> None:
-    """Put operations before others and take some away, by the `id` of their messages."""
-    if not gone and not any(before.values()):
-        return
-    for function in program.functions.values():
-        for block in function.block_specializations.values():
-            _rebuild(block, before, gone)
+def rebuild(program: Any, source: Any, instead: Mapping[int, list[Any]]) -> None:
+    """Put operations in the place of others in a copy of a program, by the `id` of the source's messages."""
+    for name, function in source.functions.items() if instead else ():
+        copied = program.functions[name].block_specializations
+        for opset, block in function.block_specializations.items():
+            _rebuild(copied[opset], block, instead)
 
 
-def _rebuild(block: Any, before: dict[int, list[Any]], gone: set[int]) -> None:
-    for op in block.operations:
-        for inner in op.blocks:
-            _rebuild(inner, before, gone)
-    if any(id(op) in gone or before.get(id(op)) for op in block.operations):
-        ops = list(_ordered(block, before, gone))
+def _rebuild(block: Any, source: Any, instead: Mapping[int, list[Any]]) -> None:
+    pairs = list(zip(block.operations, source.operations, strict=True))
+    for op, known in pairs:
+        for inner, known_inner in zip(op.blocks, known.blocks, strict=True):
+            _rebuild(inner, known_inner, instead)
+    if any(id(known) in instead for _, known in pairs):
+        ops = [each for op, known in pairs for each in instead.get(id(known), [op])]
         del block.operations[:]
         block.operations.extend(ops)
-
-
-def _ordered(block: Any, before: dict[int, list[Any]], gone: set[int]) -> Iterator[Any]:
-    for op in block.operations:
-        yield from before.get(id(op), [])
-        if id(op) not in gone:
-            copy = protobuf.mil().Operation()
-            copy.CopyFrom(op)
-            yield copy

@@ -184,12 +184,12 @@ class Package(Surveyed):
         self._inputs.check()
         if check:
             try:
-                check(self._reopened(), Package.at(folder))
+                check(self._reopened() if self._networks else self, Package.at(folder))
             finally:
                 self._inputs.check()  # a copy of something else than there is now fails for that reason
 
     def _reopened(self) -> Package:
-        """The package as it stands on disk: the message of this one has been edited."""
+        """The package as it stands on disk: networks, whose values are in the message, have been edited."""
         return Package.at(self.path)
 
     def _reading(self, name: str) -> BlobFile:

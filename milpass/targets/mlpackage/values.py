@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
@@ -33,6 +33,13 @@ def tensor_type(value_type: Any) -> tuple[str, tuple[int, ...]] | None:
 
     Raises `ValueError` for a shape that no array can have.
     """
+    return _tensor_type(value_type.SerializeToString())
+
+
+@lru_cache(maxsize=1024)
+def _tensor_type(octets: bytes) -> tuple[str, tuple[int, ...]] | None:
+    """The same for the bytes of a type: a program has few types, and states each again and again."""
+    value_type = protobuf.mil().ValueType.FromString(octets)
     tensor = value_type.tensorType
     dtype = _names().get(tensor.dataType)
     if value_type.WhichOneof("type") != "tensorType" or dtype is None:
