@@ -57,6 +57,7 @@ NETWORKS = {
     "1M": Network(width=250, hidden=1000, blocks=2),
     "25M": Network(width=1250, hidden=2500, blocks=4),
     "25M in 50": Network(width=500, hidden=1000, blocks=25),
+    "100M in 50": Network(width=1000, hidden=2000, blocks=25),
     "50M": Network(width=1250, hidden=2500, blocks=8),
     "250M": Network(width=2500, hidden=5000, blocks=10),
     "1B": Network(width=5000, hidden=10_000, blocks=10),

@@ -112,7 +112,7 @@ def test_the_input_is_looked_at_again_not_what_was_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-@pytest.mark.parametrize("size", [1, 7, 100, (1 << 18) + 3])
+@pytest.mark.parametrize("size", [1, 7, 100, (1 << 20) + 3])
 def test_errors_are_those_of_numpy(dtype: Any, size: int) -> None:
     rng = np.random.default_rng(size)
     array, table = (

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from milpass import packing
 from milpass.paging import LARGE, let_go, release
 
-# A part: a multiple of 8, so that every packed part ends on a byte; small enough for the second-level cache.
-PART = 1 << 18
+# A part: a multiple of 8, so that every packed part ends on a byte; large, as threads meet between parts.
+PART = 1 << 20
 
 
 @frozen(eq=False)

@@ -16,7 +16,7 @@ from milpass.fitting.rows import floats, widened
 from milpass.paging import let_go
 
 # Elements that are compared at a time: a multiple of 8, so that indices of a part are whole bytes.
-PART = 1 << 18
+PART = 1 << 20
 
 
 def measured(

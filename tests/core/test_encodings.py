@@ -12,7 +12,7 @@ from tests.strategies import EFFORT, quick
 
 FEW = quick(max_examples=60, derandomize=True)
 NBITS = range(1, 9)
-LARGE = [65535, 65536, 65536 + 811, 3 * 65536 + 5, (1 << 18) + 811] if EFFORT >= 1 else []
+LARGE = [65535, 65536, 65536 + 811, 3 * 65536 + 5, (1 << 20) + 811] if EFFORT >= 1 else []
 SIZES = [1, 7, 8, 9, 65537, *LARGE]
 
 
@@ -57,7 +57,7 @@ def test_parts_are_bounded_and_begin_on_whole_bytes():
     indices = Indices.of(drawn_indices((3, 100_000), 3), 3)
     sizes = [part.size for part in indices.parts()]
     assert sum(sizes) == 300_000 and len(sizes) > 1
-    assert all(size % 8 == 0 for size in sizes[:-1]) and max(sizes) <= 1 << 18
+    assert all(size % 8 == 0 for size in sizes[:-1]) and max(sizes) <= 1 << 20
 
 
 def test_dense_decodes_to_its_array():

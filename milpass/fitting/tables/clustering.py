@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from itertools import count
+from threading import local
 
 import numpy as np
 from attrs import evolve, frozen
@@ -29,6 +30,9 @@ GUESSES = 8
 QUANTILES = 96
 # Numbers of clusters on either side of k between which no price is guessed any more.
 NEAR = 3
+# Rows of as many numbers as there are values that a sweep works on, and numbers that a thread keeps for them.
+ROWS = 11
+KEPT = ROWS << 16
 
 
 @frozen(eq=False)
@@ -73,19 +77,39 @@ class _Path:
         return self.count == k
 
 
-class Sweeper:
-    """Sweeps one distribution at any price, with its sums and working memory."""
+class _Memory(local):
+    """Memory that each thread keeps for its sweeps: new memory takes longer to come than a sweep."""
 
-    def __init__(self, distribution: Distribution, *, exact: bool) -> None:
-        size = distribution.values.size
-        self._sums = np.empty((5 if exact else 3, size + 1))
-        self._best = np.empty((2, size + 1))
-        self._previous = np.empty(size + 1, np.int64)
-        self._undiscounted = np.zeros(size + 1)
+    def __init__(self) -> None:
+        self._kept = np.empty(0)
+
+    def rows(self, count: int, size: int) -> NDArray[np.float64]:
+        """So many rows, which hold until they are asked for again; more than is kept are new each time."""
+        if count * size > KEPT:
+            return np.empty((count, size))
+        if self._kept.size < count * size:
+            self._kept = np.empty(count * size)
+        return self._kept[: count * size].reshape(count, size)
+
+
+_MEMORY = _Memory()
+
+
+class Sweeper:
+    """Sweeps one distribution at any price, with its sums and working memory, given or of its own."""
+
+    def __init__(
+        self, distribution: Distribution, *, exact: bool, memory: NDArray[np.float64] | None = None
+    ) -> None:
         values, counts = distribution.values, distribution.counts
+        if memory is None:
+            memory = np.empty((ROWS, values.size + 1))
+        self._best, self._undiscounted, self._sums = memory[:2], memory[2], memory[3 : 8 if exact else 6]
+        self._previous = memory[8].view(np.int64)
+        self._work = [row.view(np.int64) for row in memory[9:11]] if exact else [memory[9]]
+        self._undiscounted[:] = 0.0
         self._values = values
         self._sweep: Callable[..., None] = kernels.exactly.sweep if exact else kernels.clustering.sweep
-        self._work = [np.empty(size + 1, kind) for kind in ((np.int64, np.int64) if exact else (np.float64,))]
         if exact:
             kernels.exactly.accumulate(values, counts, int(np.searchsorted(values, 0.0)), self._sums)
         else:
@@ -144,12 +168,14 @@ def cluster(
     size = distribution.values.size
     if size <= k:
         return Clustering(np.arange(size + 1), distribution.values.copy(), 0.0, 0.0)
-    sweeper = Sweeper(distribution, exact=False)
+    memory = _MEMORY.rows(ROWS, size + 1)
+    sweeper = Sweeper(distribution, exact=False, memory=memory)
     guess = price or sweeper.guess(k) or sweeper.spread / k**3
     found = _search(sweeper, k, guess * rate, noise=sweeper.noise)
     if found and sweeper.noise <= TOLERATED_NOISE * found.cost:
         return evolve(_measured(distribution, found, exact=False), guess=guess)
-    found = _search(Sweeper(distribution, exact=True), k, found.price if found else guess, noise=0.0)
+    sweeper = Sweeper(distribution, exact=True, memory=memory)
+    found = _search(sweeper, k, found.price if found else guess, noise=0.0)
     assert found is not None
     return evolve(_measured(distribution, found, exact=True), guess=guess)
 

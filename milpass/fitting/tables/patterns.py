@@ -40,11 +40,15 @@ def occurrences(flat: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
 
 
 class _Counters(local):
-    """Zeroed counters of the 65,536 patterns and marks of blocks of 16, one set for each thread."""
+    """Zeroed counters of the 65,536 patterns and marks of blocks of 16, and room for what is found.
+
+    One set for each thread: new memory takes longer to come than to be counted into.
+    """
 
     def __init__(self) -> None:
         self.rows = np.zeros((2, 1 << 16), np.uint32)
         self.touched = np.zeros(1 << 12, np.uint8)
+        self.patterns, self.counts = np.empty(1 << 16, np.uint16), np.empty(1 << 16)
 
 
 _COUNTERS = _Counters()
@@ -52,7 +56,7 @@ _COUNTERS = _Counters()
 
 def _counted(flat: NDArray[np.float16]) -> tuple[NDArray[np.uint16], NDArray[np.float64]]:
     """Count all patterns of fp16."""
-    patterns, counts, found = np.empty(1 << 16, np.uint16), np.empty(1 << 16), np.empty(1, np.int64)
+    patterns, counts, found = _COUNTERS.patterns, _COUNTERS.counts, np.empty(1, np.int64)
     for part in in_parts(flat.view(np.uint16), PART):
         kernels.histogram.count_patterns(part, _COUNTERS.rows)
     kernels.histogram.collect_counts(_COUNTERS.rows, patterns, counts, found)
