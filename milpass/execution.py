@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from milpass.errors import NothingCompressed
+from milpass.fitting.finding import searches
 from milpass.jobs import Job, jobs_of
 from milpass.legality import Course, raised
 from milpass.plan import Entry, Plan, Replaced, outcome
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("milpass")
 
 Progress = Callable[[str, int, int], None]
+
+# Encodings whose fits take a few nanoseconds an element, unless they search.
+QUICK = frozenset({"affine", "cast", "dense", "sparse"})
+# Elements of such fits that take less time than it takes to share them among threads.
+FEW = 1 << 22
 
 
 @frozen(kw_only=True)
@@ -81,7 +87,8 @@ def _stored(edit: Edit, work: Work, jobs: list[Job], means: Means) -> dict[Key, 
     entries: dict[Key, Entry] = {}
     chosen = sum(isinstance(row.entry, Replaced) for job in jobs for row in job.rows)
     found = _found_by(work, jobs, means)
-    with closing(found), closing(in_order(work.done, found, means.threads)) as results:
+    threads = 1 if _is_short(jobs) else means.threads
+    with closing(found), closing(in_order(work.done, found, threads)) as results:
         for (job, _), (record, entry) in results:
             for row in job.rows:
                 if isinstance(row.entry, Replaced):
@@ -90,6 +97,14 @@ def _stored(edit: Edit, work: Work, jobs: list[Job], means: Means) -> dict[Key, 
                 if record:
                     edit.replace(row.weight, record)
     return entries
+
+
+def _is_short(jobs: Sequence[Job]) -> bool:
+    """Whether one thread has done it all before a second would have gained anything."""
+    if sum(job.weight.size for job in jobs) >= FEW:
+        return False
+    fits = {fit for job in jobs for fit in job.fits}
+    return all((fit.encoding in QUICK or fit.mode == "uniform") and not searches(fit) for fit in fits)
 
 
 def _kept(edit: Edit, means: Means) -> Kept | None:

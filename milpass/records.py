@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from attrs import field, frozen
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 DESCRIBING = frozenset({"shape", "axis", "vector_axis", "output_dtype", "numberOfBits"})
 
 
-@frozen(eq=False)
-class Pieces:
+class Pieces(NamedTuple):
     """Bytes that are made when they are written, piece by piece, because they are many."""
 
     nbytes: int

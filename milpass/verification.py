@@ -25,6 +25,8 @@ TOLERANCE = 1e-6
 ROUNDING = 1e-12
 # Bytes that are compared at a time.
 PART = 1 << 22
+# Elements that are compared in less time than it takes to share them among threads.
+FEW = 1 << 22
 
 
 def verify(plan: Plan, source: Target, written: Target, threads: int) -> None:
@@ -45,7 +47,8 @@ def verify(plan: Plan, source: Target, written: Target, threads: int) -> None:
         before.let_go()
         after.let_go()
 
-    for _ in in_order(check, plan.constants, threads):
+    few = sum(row.weight.size for row in plan.constants) < FEW
+    for _ in in_order(check, plan.constants, 1 if few else threads):
         pass
 
 

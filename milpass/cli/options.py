@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
-from attrs import fields_dict, frozen
+from attrs import fields_dict
 
 from milpass.passes import Pass
 
@@ -24,8 +24,7 @@ MODULES = click.option(
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables (docs/json.md).")
 
 
-@frozen
-class RunOptions:
+class RunOptions(NamedTuple):
     """How a pipeline is carried out on a model, and what is shown."""
 
     model: Path

@@ -9,10 +9,9 @@ encoding, to the byte, without the search; it raises `Unusable` for numbers that
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass.fitting import mode_of
@@ -22,8 +21,7 @@ from milpass.fitting.fitted import FittedWeight, Quality, Terms
 Fitter: TypeAlias = Callable[[Any, "NDArray[Any]", Terms], FittedWeight]
 
 
-@frozen(eq=False)
-class Finding:
+class Finding(NamedTuple):
     """The numbers that a search has found, and how good the fit is that they make."""
 
     parameters: tuple[NDArray[Any], ...]

@@ -15,8 +15,10 @@ from milpass.fitting.fitted import Quality
 from milpass.fitting.rows import floats, widened
 from milpass.paging import let_go
 
-# Elements that are compared at a time: a multiple of 8, so that indices of a part are whole bytes.
-PART = 1 << 20
+# Elements that are compared at a time; of a table's more, as they take less room: a multiple of 8, so that
+# indices of a part are whole bytes.
+PART = 1 << 18
+INDEXED = 1 << 20
 
 
 def measured(
@@ -47,8 +49,8 @@ def _compare_rows(array: NDArray[Any], encoding: Encoding, sums: NDArray[np.floa
         let_go(encoding.end, part.end)
 
 
-def _parts(size: int) -> Iterator[slice]:
-    return (slice(at, min(at + PART, size)) for at in range(0, size, PART))
+def _parts(size: int, length: int) -> Iterator[slice]:
+    return (slice(at, min(at + length, size)) for at in range(0, size, length))
 
 
 def _is_one_table(encoding: Encoding) -> bool:
@@ -61,7 +63,7 @@ def _is_one_table(encoding: Encoding) -> bool:
 def _compare_table(flat: NDArray[Any], encoding: Any, sums: NDArray[np.float64]) -> None:
     """Compare values with entries, part by part, so that nothing as large as the weight is made."""
     entries = encoding.inner.decode().reshape(-1).astype(np.float32)
-    for part in _parts(flat.size):
+    for part in _parts(flat.size, INDEXED):
         values, indices = flat[part], encoding.indices.part(part.start, part.stop)
         if values.dtype == np.float16:
             kernels.errors.compare_indexed(values.view(np.uint16), floats(), indices, entries, sums)
@@ -72,7 +74,7 @@ def _compare_table(flat: NDArray[Any], encoding: Any, sums: NDArray[np.float64])
 
 def _weighed(values: NDArray[Any], seen: NDArray[Any], costs: NDArray[np.float64]) -> Quality:
     """The same, by the importance of elements."""
-    return Quality.total([_part(values[part], seen[part], costs[part]) for part in _parts(values.size)])
+    return Quality.total([_part(values[part], seen[part], costs[part]) for part in _parts(values.size, PART)])
 
 
 def _part(values: NDArray[Any], seen: NDArray[Any], costs: NDArray[np.float64]) -> Quality:

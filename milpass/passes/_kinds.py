@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from attrs import Attribute, frozen
+from attrs import Attribute
 
 from milpass.errors import UsageError
 from milpass.granularity import Granularity
@@ -15,8 +15,7 @@ from milpass.plan import Entry, Fitted, Plan, Replaced, Selected
 from milpass.weight import Weight
 
 
-@frozen
-class Changes:
+class Changes(NamedTuple):
     """What became of a model: a sentence if anything changed, and one for each thing that had to stay."""
 
     done: tuple[str, ...] = ()

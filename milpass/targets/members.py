@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from milpass.targets.opsets import raise_to
 from milpass.weight import Key, Source, Weight
@@ -23,8 +21,7 @@ PIPELINES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@frozen(eq=False)
-class Member:
+class Member(NamedTuple):
     """A model that is no pipeline: a live message, those of the pipelines around it, and its place in them.
 
     The place of a model alone is "", of a member its name or number, as in "encoder" or "1/0": names where

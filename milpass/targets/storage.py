@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from attrs import frozen
 
 
-@frozen
-class StoredType:
+class StoredType(NamedTuple):
     """A type by milpass' name: MIL's `DataType`, the code in weight files, bits an element, numpy's type.
 
     `immediate` is the field of `TensorValue` that holds it inside the model file.

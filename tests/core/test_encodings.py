@@ -54,9 +54,9 @@ def test_indices_that_start_at_an_odd_address():
 
 
 def test_parts_are_bounded_and_begin_on_whole_bytes():
-    indices = Indices.of(drawn_indices((3, 100_000), 3), 3)
+    indices = Indices.of(drawn_indices((3, 500_000), 3), 3)
     sizes = [part.size for part in indices.parts()]
-    assert sum(sizes) == 300_000 and len(sizes) > 1
+    assert sum(sizes) == 1_500_000 and len(sizes) > 1
     assert all(size % 8 == 0 for size in sizes[:-1]) and max(sizes) <= 1 << 20
 
 

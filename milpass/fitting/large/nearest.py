@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from attrs import evolve
 from numpy.typing import NDArray
 
 from milpass import kernels
@@ -10,7 +11,7 @@ from milpass.encodings import Dense, Indices, Lut
 from milpass.fitting.finding import Finding, Unusable, check_parameters
 from milpass.fitting.fitted import FittedWeight, Quality
 from milpass.fitting.tables.table import Entries, by_cuts, filled
-from milpass.paging import let_go
+from milpass.paging import LARGE, let_go
 
 
 def stored(array: NDArray[np.float32], entries: Entries, nbits: int) -> FittedWeight:
@@ -18,6 +19,8 @@ def stored(array: NDArray[np.float32], entries: Entries, nbits: int) -> FittedWe
     table = filled(entries.reals, nbits, array.dtype)
     flat = np.ascontiguousarray(array).reshape(-1)
     lut = _lut(flat, table, array.shape, nbits)
+    if flat.nbytes < LARGE:  # what is looked at twice is searched for once
+        lut = evolve(lut, indices=Indices.of(lut.indices.array(), nbits))
     squared, signal, greatest = _measured(flat, lut.indices, table.astype(np.float64))
     quality = Quality(squared, greatest, signal, entries.optimum, entries.bound, entries.ways)
     return FittedWeight(lut, quality)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from attrs import evolve, frozen
@@ -94,8 +94,7 @@ def errors(values: NDArray[np.float32], codes: NDArray[np.uint8], grid: Grid) ->
     return found
 
 
-@frozen(eq=False)
-class Parameters:
+class Parameters(NamedTuple):
     """The scales and zero points of groups as they are stored: of the weight's type, and of the numbers'."""
 
     scales: NDArray[Any]

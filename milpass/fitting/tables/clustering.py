@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import cache
 from itertools import count
 from threading import local
+from typing import NamedTuple
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
@@ -35,8 +36,7 @@ ROWS = 11
 KEPT = ROWS << 16
 
 
-@frozen(eq=False)
-class Clustering:
+class Clustering(NamedTuple):
     """Intervals `edges[i]:edges[i + 1]` of the distinct values, their means, and the squared error.
 
     No clustering of as many intervals costs less than `bound`, which equals `cost` up to rounding: `price`
@@ -173,11 +173,11 @@ def cluster(
     guess = price or sweeper.guess(k) or sweeper.spread / k**3
     found = _search(sweeper, k, guess * rate, noise=sweeper.noise)
     if found and sweeper.noise <= TOLERATED_NOISE * found.cost:
-        return evolve(_measured(distribution, found, exact=False), guess=guess)
+        return _measured(distribution, found, exact=False)._replace(guess=guess)
     sweeper = Sweeper(distribution, exact=True, memory=memory)
     found = _search(sweeper, k, found.price if found else guess, noise=0.0)
     assert found is not None
-    return evolve(_measured(distribution, found, exact=True), guess=guess)
+    return _measured(distribution, found, exact=True)._replace(guess=guess)
 
 
 @cache
@@ -188,8 +188,7 @@ def _levels(bits: int) -> NDArray[np.float64]:
     return levels
 
 
-@frozen(eq=False)
-class _Found:
+class _Found(NamedTuple):
     """A clustering, the price at which it was found, and the bound that this price proves."""
 
     edges: NDArray[np.int64]

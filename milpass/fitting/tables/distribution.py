@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass.fitting.fitted import NotFittable
@@ -21,8 +20,7 @@ PART = 1 << 22
 INFINITE = 0x7C00
 
 
-@frozen(eq=False)
-class Distribution:
+class Distribution(NamedTuple):
     """Distinct finite values, ascending, and their counts, both float64; 0.0 and -0.0 are one value."""
 
     values: NDArray[np.float64]

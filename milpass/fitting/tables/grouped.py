@@ -122,4 +122,4 @@ def _table(values: NDArray[Any], importance: NDArray[np.float64] | None, nbits: 
         return table_of(values, distribution, choice(distribution, 1 << nbits), nbits)
     alike = Distribution.of(values)  # nothing matters here: a table as if everything did
     found = table_of(values, alike, choice(alike, 1 << nbits), nbits)
-    return evolve(found, quality=Quality(0.0, found.quality.max_error, 0.0, 0.0, 0.0))
+    return found._replace(quality=Quality(0.0, found.quality.max_error, 0.0, 0.0, 0.0))

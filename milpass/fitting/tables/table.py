@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass import kernels
@@ -18,8 +17,7 @@ from milpass.paging import let_go
 Part: TypeAlias = Callable[[int, int], NDArray[np.uint8]]
 
 
-@frozen(eq=False)
-class Entries:
+class Entries(NamedTuple):
     """Ascending real-numbered entries, with the squared error of the best ones and what is proven of it."""
 
     reals: NDArray[np.float64]
@@ -33,8 +31,7 @@ class Entries:
         return () if self.way is None else ((self.way, 1),)
 
 
-@frozen(eq=False)
-class Table:
+class Table(NamedTuple):
     """A stored table (flat, of the weight's dtype), the index of each element, and how good they are."""
 
     stored: NDArray[Any]

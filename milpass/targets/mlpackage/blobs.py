@@ -13,10 +13,9 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from attrs import frozen
 from numpy.typing import NDArray
 
 from milpass.errors import ModelError
@@ -30,8 +29,7 @@ _HEADER = struct.Struct("<II56x")
 _METADATA = struct.Struct("<IIQQQ32x")
 
 
-@frozen(eq=False)
-class Blob:
+class Blob(NamedTuple):
     """One stored value: type code, padding in bits, its bytes as they lie in the mapped file, their end."""
 
     code: int

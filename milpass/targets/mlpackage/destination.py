@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from attrs import frozen
+from typing import NamedTuple
 
 from milpass.errors import NothingCompressed, UsageError
 from milpass.targets.mlpackage.layout import MANIFEST
@@ -19,8 +18,7 @@ from milpass.targets.mlpackage.shield import shielded
 TEMPORARY = "milpass-"
 
 
-@frozen
-class Kind:
+class Kind(NamedTuple):
     """What is written: how it is called, what may be overwritten, and where it stands in a run's folder."""
 
     name: str

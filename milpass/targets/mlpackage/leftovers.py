@@ -12,8 +12,7 @@ import os
 import re
 import shutil
 from pathlib import Path
-
-from attrs import frozen
+from typing import NamedTuple
 
 from milpass.targets.mlpackage.layout import MANIFEST
 
@@ -27,8 +26,7 @@ def new_token() -> str:
     return os.urandom(4).hex()
 
 
-@frozen
-class Beside:
+class Beside(NamedTuple):
     """The names beside a destination, an absolute path."""
 
     out: Path

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from attrs import frozen
+from typing import NamedTuple
 
 from milpass.targets.base import Part
 from milpass.targets.members import NETWORKS, PROGRAM, Member
@@ -13,8 +12,7 @@ from milpass.targets.opsets import OPSETS, hindrance, program_format
 from milpass.targets.survey import Survey
 
 
-@frozen(eq=False)
-class ProgramPart:
+class ProgramPart(NamedTuple):
     """An ML Program of a package, and the survey of all of them."""
 
     member: Member

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import ChainMap, defaultdict
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from attrs import field, frozen
 
@@ -18,8 +18,7 @@ from milpass.weight import Key, Source
 Scope: TypeAlias = "ChainMap[str, Definition | Operation | None]"
 
 
-@frozen(eq=False)
-class Stored:
+class Stored(NamedTuple):
     """A value (a live protobuf message) that lies in a weight file, and the operation it belongs to."""
 
     value: Any
