@@ -1,4 +1,7 @@
-"""Rounding to whole numbers by a scale and a zero point, or a bias, for each row."""
+"""Rounding to whole numbers by a scale and a zero point, or a bias, for each row.
+
+Errors are summed in two sums each, of elements by turns: one would wait for itself at every element.
+"""
 
 import cython
 
@@ -58,26 +61,45 @@ def compare(
     """
     row: cython.Py_ssize_t
     i: cython.Py_ssize_t
-    value: cython.double
+    size: cython.Py_ssize_t = values.shape[1]
+    even: cython.double
+    odd: cython.double
     error: cython.double
+    other: cython.double
     squared: cython.double
+    squared_odd: cython.double
     greatest: cython.double
+    greatest_odd: cython.double
     signal: cython.double
+    signal_odd: cython.double
     with cython.nogil:
         for row in range(values.shape[0]):
-            squared = 0.0
-            greatest = 0.0
-            signal = 0.0
-            for i in range(values.shape[1]):
-                value = values[row, i]
-                error = value - seen[row, codes[row, i]]
+            squared = squared_odd = 0.0
+            greatest = greatest_odd = 0.0
+            signal = signal_odd = 0.0
+            for i in range(0, size - 1, 2):
+                even = values[row, i]
+                odd = values[row, i + 1]
+                error = even - seen[row, codes[row, i]]
+                other = odd - seen[row, codes[row, i + 1]]
+                error *= error
+                other *= other
+                squared += error
+                squared_odd += other
+                signal += even * even
+                signal_odd += odd * odd
+                greatest = error if error > greatest else greatest
+                greatest_odd = other if other > greatest_odd else greatest_odd
+            if size % 2:
+                even = values[row, size - 1]
+                error = even - seen[row, codes[row, size - 1]]
                 error *= error
                 squared += error
-                signal += value * value
+                signal += even * even
                 greatest = error if error > greatest else greatest
-            errors[row, 0] = squared
-            errors[row, 1] = greatest
-            errors[row, 2] = signal
+            errors[row, 0] = squared + squared_odd
+            errors[row, 1] = greatest if greatest > greatest_odd else greatest_odd
+            errors[row, 2] = signal + signal_odd
 
 
 def compare_biased(
@@ -90,34 +112,54 @@ def compare_biased(
     """The same for codes that stand for scale * code + bias, in fp32, as readers compute it."""
     row: cython.Py_ssize_t
     i: cython.Py_ssize_t
+    size: cython.Py_ssize_t = values.shape[1]
     scale: cython.float
     bias: cython.float
-    scaled: cython.float
     seen: cython.float
-    value: cython.double
+    seen_odd: cython.float
+    even: cython.double
+    odd: cython.double
     error: cython.double
+    other: cython.double
     squared: cython.double
+    squared_odd: cython.double
     greatest: cython.double
+    greatest_odd: cython.double
     signal: cython.double
+    signal_odd: cython.double
     with cython.nogil:
         for row in range(values.shape[0]):
             scale = scales[row]
             bias = biases[row]
-            squared = 0.0
-            greatest = 0.0
-            signal = 0.0
-            for i in range(values.shape[1]):
-                value = values[row, i]
-                scaled = scale * codes[row, i]
-                seen = scaled + bias
-                error = value - seen
+            squared = squared_odd = 0.0
+            greatest = greatest_odd = 0.0
+            signal = signal_odd = 0.0
+            for i in range(0, size - 1, 2):
+                even = values[row, i]
+                odd = values[row, i + 1]
+                seen = scale * codes[row, i] + bias
+                seen_odd = scale * codes[row, i + 1] + bias
+                error = even - seen
+                other = odd - seen_odd
+                error *= error
+                other *= other
+                squared += error
+                squared_odd += other
+                signal += even * even
+                signal_odd += odd * odd
+                greatest = error if error > greatest else greatest
+                greatest_odd = other if other > greatest_odd else greatest_odd
+            if size % 2:
+                even = values[row, size - 1]
+                seen = scale * codes[row, size - 1] + bias
+                error = even - seen
                 error *= error
                 squared += error
-                signal += value * value
+                signal += even * even
                 greatest = error if error > greatest else greatest
-            errors[row, 0] = squared
-            errors[row, 1] = greatest
-            errors[row, 2] = signal
+            errors[row, 0] = squared + squared_odd
+            errors[row, 1] = greatest if greatest > greatest_odd else greatest_odd
+            errors[row, 2] = signal + signal_odd
 
 
 def assess(

@@ -126,7 +126,7 @@ def _spoiled(finding: Finding) -> Finding:
     """The same with a number that is none."""
     first = finding.parameters[0].copy()
     first.reshape(-1)[-1] = np.nan
-    return evolve(finding, parameters=(first, *finding.parameters[1:]))
+    return finding._replace(parameters=(first, *finding.parameters[1:]))
 
 
 @pytest.mark.parametrize("nbits", [2, 4])

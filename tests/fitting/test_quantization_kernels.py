@@ -19,7 +19,7 @@ CODES = [(-128, 127), (-127, 127), (0, 255), (-8, 7), (-7, 7), (0, 15), (1, 15),
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=7)
 
 
-run = both_ways("quantization")
+run = both_ways("quantization", "halves")
 
 
 @st.composite
@@ -150,3 +150,23 @@ def test_assess_gives_the_best_scale_for_its_numbers(run: Callable[..., None]) -
     for row, (_, first, second) in enumerate(sums):
         best, *_ = np.linalg.lstsq(numbers[row][:, None], values[row].astype(np.float64), rcond=None)
         assert first / second == pytest.approx(best[0], rel=1e-12)
+
+
+@QUICK
+@given(hnp.arrays(np.uint32, st.integers(0, 40), elements=st.integers(0, 0xFFFFFFFF)))
+def test_halves_are_those_of_numpy(run, bits):
+    """All signs, exponents and fractions, ties among them, but for what overflows fp16."""
+    ties = (bits & 0xFFFFE000) | 0x1000
+    bits = np.concatenate(
+        [bits, ties, bits >> 4, [0, 1 << 31, 0x33000000, 0x33000001, 0x38800000, 0x387FF000]]
+    )
+    bits = bits.astype(np.uint32)[np.abs(bits.astype(np.uint32).view(np.float32)) < 65520]
+    values, halves, sums = bits.view(np.float32), np.zeros(bits.size, np.uint16), np.zeros(3)
+    reals = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+    run("halves.round_off", values, bits, reals, halves, sums)
+    expected = values.astype(np.float16)
+    assert np.array_equal(halves, expected.view(np.uint16))
+    errors = values.astype(np.float64) - expected
+    assert sums[0] == pytest.approx(np.square(errors).sum())
+    assert sums[1] == np.square(errors).max()
+    assert sums[2] == pytest.approx(np.square(values.astype(np.float64)).sum())

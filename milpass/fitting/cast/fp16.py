@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from milpass import kernels
 from milpass.encodings import Cast, Dense
 from milpass.fitting.fitted import FittedWeight, NotFittable, Quality, Terms
-from milpass.fitting.rows import widened
+from milpass.fitting.rows import floats
 from milpass.fitting.tables.distribution import check_filled, check_finite
 from milpass.paging import let_go, scratch
 
 NBITS = "found"
 
-# Elements that are rounded at a time: few enough to be found in the cache when they are compared.
+# Elements that are rounded at a time: few enough to be found in the cache after their ends were.
 PART = 1 << 16
 # The least magnitude that is nearer to the one after fp16's greatest.
 OVERFLOWS = np.float32(65520)
@@ -35,9 +35,9 @@ def fit(array: NDArray[Any], options: object, terms: Terms) -> FittedWeight:
             if not over:
                 check_finite(array)
             over += int(np.count_nonzero(np.abs(part) >= OVERFLOWS))
-        with np.errstate(over="ignore"):
-            short[here] = part
-        kernels.errors.compare(part, widened(short[here]), sums)
+        if not over:
+            bits, halves = part.view(np.uint32), short[here].view(np.uint16)
+            kernels.halves.round_off(part, bits, floats(), halves, sums)
         let_go(flat, part)
         let_go(short, short[here])
     if over:
