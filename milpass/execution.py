@@ -15,6 +15,7 @@ from milpass.errors import NothingCompressed
 from milpass.fitting.finding import searches
 from milpass.jobs import Job, jobs_of
 from milpass.legality import Course, raised
+from milpass.links import Fit, are_found
 from milpass.plan import Entry, Plan, Replaced, outcome
 from milpass.scheduling import in_order
 from milpass.targets import Edit, Target
@@ -103,8 +104,13 @@ def _is_short(jobs: Sequence[Job]) -> bool:
     """Whether one thread has done it all before a second would have gained anything."""
     if sum(job.weight.size for job in jobs) >= FEW:
         return False
-    fits = {fit for job in jobs for fit in job.fits}
-    return all((fit.encoding in QUICK or fit.mode == "uniform") and not searches(fit) for fit in fits)
+    return all(_is_quick(fit) for job in jobs for fit in job.fits)
+
+
+def _is_quick(fit: Fit) -> bool:
+    if are_found([fit]):
+        return True
+    return (fit.encoding in QUICK or fit.mode == "uniform") and not searches(fit)
 
 
 def _kept(edit: Edit, means: Means) -> Kept | None:
