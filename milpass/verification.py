@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from milpass.encodings import Encoding
 from milpass.errors import VerificationError
-from milpass.fitting.measuring import measured
+from milpass.fitting.measuring import errors
 from milpass.paging import in_parts
 from milpass.plan import Plan, Replaced, Row
 from milpass.plan import Result as Stated
@@ -62,18 +62,24 @@ def _compare(row: Row, before: Stored, after: Stored) -> None:
 
 
 def _check_errors(entry: Replaced, stated: Stated, before: Stored, after: Stored) -> None:
-    found = measured(before.decoded(), _encoding(after))
+    squared, greatest = errors(before.decoded(), _encoding(after))
     if any(getattr(fit, "importance", None) for fit in entry.fits):
-        is_same = isclose(found.max_error, stated.max_error, rel_tol=TOLERANCE)
+        is_same = isclose(greatest, stated.max_error, rel_tol=TOLERANCE)
     else:
-        least = ROUNDING * found.signal
-        is_same = isclose(found.squared_error, stated.squared_error, rel_tol=TOLERANCE, abs_tol=least)
+        is_same = isclose(
+            squared, stated.squared_error, rel_tol=TOLERANCE, abs_tol=ROUNDING * _signal(stated)
+        )
     if not is_same:
         raise _failed(
             before.weight,
-            f"a squared error of {found.squared_error:g}, {found.max_error:g} at most",
+            f"a squared error of {squared:g}, {greatest:g} at most",
             f"{stated.squared_error:g} and {stated.max_error:g}, as the plan states",
         )
+
+
+def _signal(stated: Stated) -> float:
+    """The sum of a weight's squares, of which a stated error is some decibels; 0.0 where there is none."""
+    return stated.squared_error * 10 ** (stated.snr / 10) if stated.squared_error else 0.0
 
 
 def _encoding(copy: Stored) -> Encoding:

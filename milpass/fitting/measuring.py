@@ -27,17 +27,26 @@ def measured(
     """Compare a weight (fp16 or fp32) with what its readers will see, element by element, in float64."""
     if importance is not None:
         return _weighed(array.reshape(-1), encoding.decode().reshape(-1), importance.reshape(-1))
-    flat, sums = np.ascontiguousarray(array).reshape(-1), np.zeros(3)
+    if not _is_one_table(encoding):
+        sums = _compared_rows(array, encoding)
+        return Quality(float(sums[0]), sqrt(sums[1]), float(sums[2]))
+    squared, greatest = _errors_of_table(array, encoding)
+    flat = array.reshape(-1)
+    signal = sum(float(np.square(flat[part], dtype=np.float64).sum()) for part in _parts(flat.size, PART))
+    return Quality(squared, greatest, signal)
+
+
+def errors(array: NDArray[Any], encoding: Encoding) -> tuple[float, float]:
+    """The squared error and the greatest one of what is `measured`, which takes longer."""
     if _is_one_table(encoding):
-        _compare_table(flat, encoding, sums)
-    else:
-        _compare_rows(array, encoding, sums)
-    return Quality(float(sums[0]), sqrt(sums[1]), float(sums[2]))
+        return _errors_of_table(array, encoding)
+    squared, greatest, _ = _compared_rows(array, encoding)
+    return float(squared), sqrt(greatest)
 
 
-def _compare_rows(array: NDArray[Any], encoding: Encoding, sums: NDArray[np.float64]) -> None:
+def _compared_rows(array: NDArray[Any], encoding: Encoding) -> NDArray[np.float64]:
     """Compare values with decoded ones, so many rows at a time."""
-    length = array.shape[0]
+    length, sums = array.shape[0], np.zeros(3)
     fitting = PART // max(array.size // length, 1)
     height = max(fitting // encoding.step, 1) * encoding.step
     for start in range(0, length, height):
@@ -47,6 +56,7 @@ def _compare_rows(array: NDArray[Any], encoding: Encoding, sums: NDArray[np.floa
         kernels.errors.compare(one, other, sums)
         let_go(array, values)
         let_go(encoding.end, part.end)
+    return sums
 
 
 def _parts(size: int, length: int) -> Iterator[slice]:
@@ -60,8 +70,9 @@ def _is_one_table(encoding: Encoding) -> bool:
     return encoding.vector_axis is None and set(encoding.inner.shape[:-2]) <= {1}
 
 
-def _compare_table(flat: NDArray[Any], encoding: Any, sums: NDArray[np.float64]) -> None:
+def _errors_of_table(array: NDArray[Any], encoding: Any) -> tuple[float, float]:
     """Compare values with entries, part by part, so that nothing as large as the weight is made."""
+    flat, sums = np.ascontiguousarray(array).reshape(-1), np.zeros(3)
     entries = encoding.inner.decode().reshape(-1).astype(np.float32)
     for part in _parts(flat.size, INDEXED):
         values, indices = flat[part], encoding.indices.part(part.start, part.stop)
@@ -70,6 +81,7 @@ def _compare_table(flat: NDArray[Any], encoding: Any, sums: NDArray[np.float64])
         else:
             kernels.errors.compare(values.astype(np.float32, copy=False), entries[indices], sums)
         let_go(flat, values)
+    return float(sums[0]), sqrt(sums[1])
 
 
 def _weighed(values: NDArray[Any], seen: NDArray[Any], costs: NDArray[np.float64]) -> Quality:

@@ -55,40 +55,32 @@ def compare_indexed(
     entries: cython.const[cython.float][::1],
     sums: cython.double[::1],
 ) -> None:
-    """The same for bit patterns, which stand for `reals`, and indices into a table of `entries`."""
+    """The first two for bit patterns, which stand for `reals`, and indices into a table of `entries`."""
     i: cython.Py_ssize_t
     size: cython.Py_ssize_t = patterns.shape[0]
-    even: cython.double
-    odd: cython.double
     error: cython.double
     other: cython.double
     squared: cython.double = 0.0
     squared_odd: cython.double = 0.0
-    signal: cython.double = 0.0
-    signal_odd: cython.double = 0.0
     greatest: cython.double = sums[1]
     greatest_odd: cython.double = 0.0
     with cython.nogil:
         for i in range(0, size - 1, 2):
-            even = reals[patterns[i]]
-            odd = reals[patterns[i + 1]]
-            error = even - entries[indices[i]]
-            other = odd - entries[indices[i + 1]]
+            error = reals[patterns[i]]
+            other = reals[patterns[i + 1]]
+            error -= entries[indices[i]]
+            other -= entries[indices[i + 1]]
             error *= error
             other *= other
             squared += error
             squared_odd += other
-            signal += even * even
-            signal_odd += odd * odd
             greatest = error if error > greatest else greatest
             greatest_odd = other if other > greatest_odd else greatest_odd
         if size % 2:
-            even = reals[patterns[size - 1]]
-            error = even - entries[indices[size - 1]]
+            error = reals[patterns[size - 1]]
+            error -= entries[indices[size - 1]]
             error *= error
             squared += error
-            signal += even * even
             greatest = error if error > greatest else greatest
     sums[0] += squared + squared_odd
     sums[1] = greatest if greatest > greatest_odd else greatest_odd
-    sums[2] += signal + signal_odd
