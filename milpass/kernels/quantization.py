@@ -102,66 +102,6 @@ def compare(
             errors[row, 2] = signal + signal_odd
 
 
-def compare_biased(
-    values: cython.const[cython.float][:, ::1],
-    codes: cython.const[cython.uchar][:, ::1],
-    scales: cython.const[cython.float][::1],
-    biases: cython.const[cython.float][::1],
-    errors: cython.double[:, ::1],
-) -> None:
-    """The same for codes that stand for scale * code + bias, in fp32, as readers compute it."""
-    row: cython.Py_ssize_t
-    i: cython.Py_ssize_t
-    size: cython.Py_ssize_t = values.shape[1]
-    scale: cython.float
-    bias: cython.float
-    seen: cython.float
-    seen_odd: cython.float
-    even: cython.double
-    odd: cython.double
-    error: cython.double
-    other: cython.double
-    squared: cython.double
-    squared_odd: cython.double
-    greatest: cython.double
-    greatest_odd: cython.double
-    signal: cython.double
-    signal_odd: cython.double
-    with cython.nogil:
-        for row in range(values.shape[0]):
-            scale = scales[row]
-            bias = biases[row]
-            squared = squared_odd = 0.0
-            greatest = greatest_odd = 0.0
-            signal = signal_odd = 0.0
-            for i in range(0, size - 1, 2):
-                even = values[row, i]
-                odd = values[row, i + 1]
-                seen = scale * codes[row, i] + bias
-                seen_odd = scale * codes[row, i + 1] + bias
-                error = even - seen
-                other = odd - seen_odd
-                error *= error
-                other *= other
-                squared += error
-                squared_odd += other
-                signal += even * even
-                signal_odd += odd * odd
-                greatest = error if error > greatest else greatest
-                greatest_odd = other if other > greatest_odd else greatest_odd
-            if size % 2:
-                even = values[row, size - 1]
-                seen = scale * codes[row, size - 1] + bias
-                error = even - seen
-                error *= error
-                squared += error
-                signal += even * even
-                greatest = error if error > greatest else greatest
-            errors[row, 0] = squared + squared_odd
-            errors[row, 1] = greatest if greatest > greatest_odd else greatest_odd
-            errors[row, 2] = signal + signal_odd
-
-
 def assess(
     values: cython.const[cython.float][:, ::1],
     scales: cython.const[cython.double][::1],
@@ -209,30 +149,53 @@ def assess(
 
 def quantize_biased(
     values: cython.const[cython.float][:, ::1],
-    scales: cython.const[cython.double][::1],
-    biases: cython.const[cython.double][::1],
+    scales: cython.const[cython.float][::1],
+    biases: cython.const[cython.float][::1],
     high: cython.double,
     codes: cython.uchar[:, ::1],
+    errors: cython.double[:, ::1],
 ) -> None:
-    """Write round((value - bias) / scale), clipped to 0..high; 0 where the scale is 0."""
+    """Write round((value - bias) / scale), clipped to 0..high; 0 where the scale is 0.
+
+    And what `compare` does, of codes that stand for scale * code + bias, in fp32, as readers compute it.
+    """
     row: cython.Py_ssize_t
     i: cython.Py_ssize_t
-    scale: cython.double
-    bias: cython.double
+    scale: cython.float
+    bias: cython.float
+    seen: cython.float
+    value: cython.double
     code: cython.double
+    error: cython.double
+    divisor: cython.double
     top: cython.double
+    squared: cython.double
+    greatest: cython.double
+    signal: cython.double
     magic: cython.double = 6755399441055744.0
     with cython.nogil:
         for row in range(values.shape[0]):
             scale = scales[row]
             bias = biases[row]
-            top = 0.0 if scale == 0.0 else high
-            if scale == 0.0:
-                scale = 1.0
+            divisor = scale if scale != 0.0 else 1.0
+            top = high if scale != 0.0 else 0.0
+            squared = 0.0
+            greatest = 0.0
+            signal = 0.0
             for i in range(values.shape[1]):
-                code = (values[row, i] - bias) / scale
+                value = values[row, i]
+                code = (value - bias) / divisor
                 code = 0.0 if code < 0.0 else (top if code > top else (code + magic) - magic)
                 codes[row, i] = cython.cast(cython.uchar, code)
+                seen = scale * cython.cast(cython.float, code) + bias
+                error = value - seen
+                error *= error
+                squared += error
+                signal += value * value
+                greatest = error if error > greatest else greatest
+            errors[row, 0] = squared
+            errors[row, 1] = greatest
+            errors[row, 2] = signal
 
 
 def assess_biased(

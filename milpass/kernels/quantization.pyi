@@ -12,13 +12,6 @@ def quantize(
     codes: NDArray[Any],
 ) -> None: ...
 def compare(values: NDArray[Any], codes: NDArray[Any], seen: NDArray[Any], errors: NDArray[Any]) -> None: ...
-def compare_biased(
-    values: NDArray[Any],
-    codes: NDArray[Any],
-    scales: NDArray[Any],
-    biases: NDArray[Any],
-    errors: NDArray[Any],
-) -> None: ...
 def assess(
     values: NDArray[Any],
     scales: NDArray[Any],
@@ -28,7 +21,12 @@ def assess(
     sums: NDArray[Any],
 ) -> None: ...
 def quantize_biased(
-    values: NDArray[Any], scales: NDArray[Any], biases: NDArray[Any], high: float, codes: NDArray[Any]
+    values: NDArray[Any],
+    scales: NDArray[Any],
+    biases: NDArray[Any],
+    high: float,
+    codes: NDArray[Any],
+    errors: NDArray[Any],
 ) -> None: ...
 def assess_biased(
     values: NDArray[Any], scales: NDArray[Any], biases: NDArray[Any], high: float, sums: NDArray[Any]

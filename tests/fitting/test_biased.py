@@ -135,7 +135,8 @@ def test_kernels_round_and_sum_as_numpy_does(run: Any, array: np.ndarray, nbits:
         data.draw(hnp.arrays(np.float64, rows, elements=st.integers(0, 9).map(float))) for _ in range(2)
     )
     numbers, sums = np.zeros(array.shape, np.uint8), np.zeros((rows, 5))
-    run("quantization.quantize_biased", array, scales, biases, high, numbers)
+    narrow = scales.astype(np.float32), biases.astype(np.float32)
+    run("quantization.quantize_biased", array, *narrow, high, numbers, np.zeros((rows, 3)))
     run("quantization.assess_biased", array, scales, biases, high, sums)
     wide, scale, bias = array.astype(np.float64), scales[:, None], biases[:, None]
     ratio = (wide - bias) / np.where(scale == 0, 1, scale)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from milpass import kernels
 from milpass.encodings import Affine, Dense
-from milpass.fitting.fitted import AffineOptions, FittedWeight, NotFittable, Terms
+from milpass.fitting.fitted import AffineOptions, FittedWeight, NotFittable, Quality, Terms
 from milpass.fitting.measuring import measured
 from milpass.fitting.numbers.quantization import quality, spanning
 from milpass.fitting.numbers.ranges import PARTS, STEPS
@@ -36,12 +36,12 @@ class Lines:
         scales = np.where(widths > 0, spanning(widths, steps, np.dtype(np.float32)), 0)
         return cls(steps, scales.astype(np.float32), least.astype(np.float32))
 
-    def numbers(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """The number that is nearest to each value."""
-        found = np.empty(values.shape, np.uint8)
-        scales, biases = self.scales.astype(np.float64), self.biases.astype(np.float64)
-        kernels.quantization.quantize_biased(values, scales, biases, self.steps, found)
-        return found
+    def numbers(self, values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], Quality]:
+        """The number that is nearest to each value, and how good they are."""
+        numbers, found = np.empty(values.shape, np.uint8), np.empty((len(values), 3))
+        kernels.quantization.quantize_biased(values, self.scales, self.biases, self.steps, numbers, found)
+        found[:, 1] = np.sqrt(found[:, 1])
+        return numbers, quality(found)
 
     def greatest(self) -> NDArray[np.float32]:
         """What the greatest number of each row stands for, computed as readers do; (rows,)."""
@@ -84,12 +84,10 @@ def fit_biased(array: NDArray[Any], options: AffineOptions, terms: Terms) -> Fit
     if options.range == "mse":
         lines = _searched(values, least, greatest, lines)
     _check_range(lines.greatest())
-    numbers, found = lines.numbers(values), np.empty((len(values), 3))
-    kernels.quantization.compare_biased(values, numbers, lines.scales, lines.biases, found)
-    found[:, 1] = np.sqrt(found[:, 1])
+    numbers, found = lines.numbers(values)
     held = Dense(joined(numbers, array.shape, terms.groups), f"uint{options.nbits}")
     scale, bias = (each.reshape(terms.groups) for each in (lines.scales, lines.biases))
-    return FittedWeight(Affine(held, scale, bias=bias), quality(found))
+    return FittedWeight(Affine(held, scale, bias=bias), found)
 
 
 def with_bias(array: NDArray[Any], fitted: FittedWeight) -> FittedWeight:
