@@ -18,14 +18,21 @@ from milpass import apply, fit_lut, parse
 
 SIDE = 2000
 COPIES = 25  # of 4M weights
-FITS = ("fit_lut(nbits=4)", "fit_lut(nbits=8)", "fit_lut(nbits=4, granularity=PerGroupedChannel(10))")
+# (network, elements of each of its 50 weights, fit)
+SHARED = (
+    ("25M in 50", "0.5M", "fit_lut(nbits=4)"),
+    ("25M in 50", "0.5M", "fit_lut(nbits=8)"),
+    ("25M in 50", "0.5M", "fit_lut(nbits=4, granularity=PerGroupedChannel(10))"),
+    ("100M in 50", "2M", "fit_lut(nbits=4)"),
+    ("100M in 50", "2M", "fit_lut(nbits=8)"),
+)
 
 
 def rows(quick: bool, folder: Path) -> Iterator[Row]:
     """A fit against a copy, and two threads against one."""
     yield _against_copy(3 if quick else 7)
-    for fit in FITS:
-        yield _threads(fit, models.package("25M in 50", folder), folder, 3 if quick else 7)
+    for name, size, fit in SHARED:
+        yield _threads(fit, size, models.package(name, folder), folder, 3 if quick else 7)
     yield _processes(3 if quick else 7)
 
 
@@ -60,8 +67,8 @@ def _fits(seed: int) -> None:
         fit_and_spell(weight, fit_lut(nbits=4))
 
 
-def _threads(fit: str, package: Path, folder: Path, rounds: int) -> Row:
-    """A package of 50 weights of 0.5M, written in process by one thread and by two."""
+def _threads(fit: str, size: str, package: Path, folder: Path, rounds: int) -> Row:
+    """A package of 50 weights of a size, written in process by one thread and by two."""
     pipeline = parse(f"select_weights() | {fit} | replace_const_with_lut()")
 
     def run(threads: int) -> float:
@@ -70,5 +77,5 @@ def _threads(fit: str, package: Path, folder: Path, rounds: int) -> Row:
         return seconds(write)
 
     one, two = map(Samples, interleaved(rounds, partial(run, 1), partial(run, 2)))
-    what = f"50 weights of 0.5M, {fit}: two threads against one"
+    what = f"50 weights of {size}, {fit}: two threads against one"
     return Row(what, "s", two, one, ratio=one.over(two), target=at_least(1.7))

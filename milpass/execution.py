@@ -17,7 +17,7 @@ from milpass.jobs import Job, jobs_of
 from milpass.legality import Course, raised
 from milpass.links import Fit, are_found
 from milpass.plan import Entry, Plan, Replaced, outcome
-from milpass.scheduling import in_order
+from milpass.scheduling import are_small, in_order
 from milpass.targets import Edit, Target
 from milpass.verification import verify
 from milpass.weight import Key
@@ -102,8 +102,9 @@ def _stored(edit: Edit, work: Work, jobs: list[Job], means: Means) -> dict[Key, 
 
 def _is_short(jobs: Sequence[Job]) -> bool:
     """Whether one thread has done it all before a second would have gained anything."""
-    if sum(job.weight.size for job in jobs) >= FEW:
-        return False
+    sizes = [job.weight.size for job in jobs]
+    if are_small(sizes) or sum(sizes) >= FEW:
+        return are_small(sizes)
     return all(_is_quick(fit) for job in jobs for fit in job.fits)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -15,12 +15,19 @@ Job = TypeVar("Job")
 Done = TypeVar("Done")
 
 MOST_THREADS = 8
+# Elements of a weight, on the average, below which threads wait for one another longer than they work.
+SMALL = 1 << 14
 
 
 def default_threads() -> int:
     """The processors that this process may use, up to 8."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(usable, MOST_THREADS)
+
+
+def are_small(sizes: Sequence[int]) -> bool:
+    """Whether weights have so few elements that one thread is done with them sooner than several."""
+    return sum(sizes) < SMALL * len(sizes)
 
 
 def check_threads(threads: object) -> None:

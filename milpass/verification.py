@@ -16,7 +16,7 @@ from milpass.plan import Plan, Replaced, Row
 from milpass.plan import Result as Stated
 from milpass.reading import Stored
 from milpass.records import Record, Result, Value
-from milpass.scheduling import in_order
+from milpass.scheduling import are_small, in_order
 from milpass.targets import Target
 from milpass.weight import Weight
 
@@ -47,8 +47,9 @@ def verify(plan: Plan, source: Target, written: Target, threads: int) -> None:
         before.let_go()
         after.let_go()
 
-    few = sum(row.weight.size for row in plan.constants) < FEW
-    for _ in in_order(check, plan.constants, 1 if few else threads):
+    sizes = [row.weight.size for row in plan.constants]
+    is_short = sum(sizes) < FEW or are_small(sizes)
+    for _ in in_order(check, plan.constants, 1 if is_short else threads):
         pass
 
 
