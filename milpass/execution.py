@@ -17,7 +17,7 @@ from milpass.jobs import Job, jobs_of
 from milpass.legality import Course, raised
 from milpass.links import Fit, are_found
 from milpass.plan import Entry, Plan, Replaced, outcome
-from milpass.scheduling import are_small, in_order
+from milpass.scheduling import are_few, are_small, in_order
 from milpass.targets import Edit, Target
 from milpass.verification import verify
 from milpass.weight import Key
@@ -33,8 +33,6 @@ Progress = Callable[[str, int, int], None]
 
 # Encodings whose fits take a few nanoseconds an element, unless they search.
 QUICK = frozenset({"affine", "cast", "dense", "sparse"})
-# Elements of such fits that take less time than it takes to share them among threads.
-FEW = 1 << 22
 
 
 @frozen(kw_only=True)
@@ -103,9 +101,9 @@ def _stored(edit: Edit, work: Work, jobs: list[Job], means: Means) -> dict[Key, 
 def _is_short(jobs: Sequence[Job]) -> bool:
     """Whether one thread has done it all before a second would have gained anything."""
     sizes = [job.weight.size for job in jobs]
-    if are_small(sizes) or sum(sizes) >= FEW:
-        return are_small(sizes)
-    return all(_is_quick(fit) for job in jobs for fit in job.fits)
+    if are_small(sizes):
+        return True
+    return are_few(sizes) and all(_is_quick(fit) for job in jobs for fit in job.fits)
 
 
 def _is_quick(fit: Fit) -> bool:

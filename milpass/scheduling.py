@@ -17,12 +17,20 @@ Done = TypeVar("Done")
 MOST_THREADS = 8
 # Elements of a weight, on the average, below which threads wait for one another longer than they work.
 SMALL = 1 << 14
+# Elements of all weights that take less time than it takes to share them among threads, where each takes
+# nanoseconds.
+FEW = 1 << 22
 
 
 def default_threads() -> int:
     """The processors that this process may use, up to 8."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(usable, MOST_THREADS)
+
+
+def are_few(sizes: Sequence[int]) -> bool:
+    """Whether weights have so few elements together that quick work on them is not worth sharing."""
+    return sum(sizes) < FEW
 
 
 def are_small(sizes: Sequence[int]) -> bool:

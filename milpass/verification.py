@@ -16,7 +16,7 @@ from milpass.plan import Plan, Replaced, Row
 from milpass.plan import Result as Stated
 from milpass.reading import Stored
 from milpass.records import Record, Result, Value
-from milpass.scheduling import are_small, in_order
+from milpass.scheduling import are_few, are_small, in_order
 from milpass.targets import Target
 from milpass.weight import Weight
 
@@ -25,8 +25,6 @@ TOLERANCE = 1e-6
 ROUNDING = 1e-12
 # Bytes that are compared at a time.
 PART = 1 << 22
-# Elements that are compared in less time than it takes to share them among threads.
-FEW = 1 << 22
 
 
 def verify(plan: Plan, source: Target, written: Target, threads: int) -> None:
@@ -48,7 +46,7 @@ def verify(plan: Plan, source: Target, written: Target, threads: int) -> None:
         after.let_go()
 
     sizes = [row.weight.size for row in plan.constants]
-    is_short = sum(sizes) < FEW or are_small(sizes)
+    is_short = are_few(sizes) or are_small(sizes)
     for _ in in_order(check, plan.constants, 1 if is_short else threads):
         pass
 

@@ -1,7 +1,4 @@
-"""Rounding to whole numbers by a scale and a zero point, or a bias, for each row.
-
-Errors are summed in two sums each, of elements by turns: one would wait for itself at every element.
-"""
+"""Rounding to whole numbers by a scale and a zero point, or a bias, for each row."""
 
 import cython
 
@@ -61,45 +58,26 @@ def compare(
     """
     row: cython.Py_ssize_t
     i: cython.Py_ssize_t
-    size: cython.Py_ssize_t = values.shape[1]
-    even: cython.double
-    odd: cython.double
+    value: cython.double
     error: cython.double
-    other: cython.double
     squared: cython.double
-    squared_odd: cython.double
     greatest: cython.double
-    greatest_odd: cython.double
     signal: cython.double
-    signal_odd: cython.double
     with cython.nogil:
         for row in range(values.shape[0]):
-            squared = squared_odd = 0.0
-            greatest = greatest_odd = 0.0
-            signal = signal_odd = 0.0
-            for i in range(0, size - 1, 2):
-                even = values[row, i]
-                odd = values[row, i + 1]
-                error = even - seen[row, codes[row, i]]
-                other = odd - seen[row, codes[row, i + 1]]
-                error *= error
-                other *= other
-                squared += error
-                squared_odd += other
-                signal += even * even
-                signal_odd += odd * odd
-                greatest = error if error > greatest else greatest
-                greatest_odd = other if other > greatest_odd else greatest_odd
-            if size % 2:
-                even = values[row, size - 1]
-                error = even - seen[row, codes[row, size - 1]]
+            squared = 0.0
+            greatest = 0.0
+            signal = 0.0
+            for i in range(values.shape[1]):
+                value = values[row, i]
+                error = value - seen[row, codes[row, i]]
                 error *= error
                 squared += error
-                signal += even * even
+                signal += value * value
                 greatest = error if error > greatest else greatest
-            errors[row, 0] = squared + squared_odd
-            errors[row, 1] = greatest if greatest > greatest_odd else greatest_odd
-            errors[row, 2] = signal + signal_odd
+            errors[row, 0] = squared
+            errors[row, 1] = greatest
+            errors[row, 2] = signal
 
 
 def assess(
