@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from hypothesis import given
 
@@ -247,3 +249,13 @@ def test_layers_have_types() -> None:
     assert layer_type("inner*").holds(held) and layer_type("loadConstant").holds(held)
     assert not layer_type("convolution").holds(held)
     assert repr(layer_type("inner*")) == "layer_type('inner*')" and layer_type("a") != op_type("a")
+
+
+@pytest.mark.parametrize("file", ["patterns", "places", "sizes", "uses"])
+def test_every_selector_of_a_file_is_a_word(file: str) -> None:
+    held = vars(import_module(f"milpass.selectors.{file}")).items()
+    own = {name for name, value in held if getattr(value, "__module__", None) == f"milpass.selectors.{file}"}
+    classes = {name for name in own if name.islower() and not name.startswith("_")}
+    defined = {name for name in classes if isinstance(dict(held)[name], Selector | type)}
+    assert defined and defined <= set(SELECTORS)
+    assert {name: SELECTORS[name] for name in defined} == {name: dict(held)[name] for name in defined}
